@@ -1,0 +1,131 @@
+#!/bin/sh
+# roots.sh: build the Debian root file systems that the end-to-end tests use.
+#
+#   roots.sh [NAME...]        build what is missing (default: trixie sid) and print the directory of each
+#   roots.sh --path NAME      print the directory of one root, building nothing
+#   roots.sh --clean [NAME..] remove roots
+#
+# trixie    controller and target: ansible-core 2.19, Python 3.13
+# sid       controller and target: ansible-core 2.22, Python 3.14
+# bullseye  target only: Python 2.7 and 3.9, doas in its first packaging
+#
+# The directory is SPINDLE_TEST_ROOTS (default /var/cache/spindle-tests/roots). A root is built beside its place and
+# renamed when it is whole; NAME.done holds the key it was built from (its suite, packages and options), so a changed
+# package list builds it anew. A directory NAME.lock holds off other builders of the same root; the lock of a process
+# that no longer lives is taken over. Needs root and mmdebstrap. The mirror is the one apt uses on this machine.
+set -eu
+
+dir=${SPINDLE_TEST_ROOTS:-/var/cache/spindle-tests/roots}
+wait_limit=${SPINDLE_TEST_ROOTS_WAIT:-900} # seconds to wait for another builder
+
+say() { printf 'roots.sh: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+packages_of() {
+	case $1 in
+	trixie | sid) echo ansible-core,python3,openssh-server,openssh-client,sudo,opendoas,sshpass,procps,iproute2 ;;
+	bullseye) echo python2.7,python3,openssh-server,openssh-client,sudo,doas,procps ;;
+	*) die "no such root: $1 (known: trixie sid bullseye)" ;;
+	esac
+}
+
+# mirror prints the first Debian archive that apt uses here, in either format of its sources.
+mirror() {
+	{
+		for f in /etc/apt/sources.list.d/*.sources; do
+			[ -r "$f" ] && awk '/^URIs:/ {print $2}' "$f"
+		done
+		for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+			[ -r "$f" ] && awk '$1 == "deb" {for (i = 2; i <= NF; i++) if ($i ~ /^[a-z+]+:\//) {print $i; next}}' "$f"
+		done
+	} | grep -v -e security -e cloud -e node | grep -m1 debian
+}
+
+# build NAME: one root, from nothing, into $dir/NAME.
+build() {
+	name=$1 new=$dir/$name.new.$$
+	m=$(mirror) || die "apt has no Debian archive configured on this machine"
+	command -v mmdebstrap >/dev/null || die "mmdebstrap is missing: apt-get install mmdebstrap"
+	[ "$(id -u)" = 0 ] || die "only root can build a root file system"
+	rm -rf "$dir/$name".new.* "$dir/$name.done"
+	set -- --quiet --mode=root --format=directory --variant=minbase "--include=$(packages_of "$name")"
+	for p in man doc locale info lintian bash-completion; do
+		set -- "$@" "--dpkgopt=path-exclude=/usr/share/$p/*"
+	done
+	# A stored or mirrored archive may be older than its own Valid-Until.
+	set -- "$@" '--aptopt=Acquire::Check-Valid-Until "false"' '--aptopt=Acquire::Languages "none"' \
+		'--aptopt=Acquire::Retries "3"' '--aptopt=Acquire::http::Timeout "60"'
+	for scheme in http https; do
+		proxy=$(apt-config dump --format '%v%n' "Acquire::$scheme::Proxy" 2>/dev/null | head -n1)
+		[ -z "$proxy" ] || set -- "$@" "--aptopt=Acquire::$scheme::Proxy \"$proxy\""
+	done
+	start=$(date +%s)
+	log=$dir/$name.log
+	if ! mmdebstrap "$@" "$name" "$new" "$m" >"$log" 2>&1 </dev/null; then
+		tail -n 20 "$log" >&2
+		rm -rf "$new"
+		die "building $name failed, see $log"
+	fi
+	rm -rf "$new"/var/cache/apt/*.bin "$new"/var/lib/apt/lists/* "$new"/etc/ssh/ssh_host_*
+	# The same plain names everywhere, so that results of two targets can be compared.
+	echo localhost >"$new/etc/hostname"
+	: >"$new/etc/resolv.conf"
+	rm -rf "${dir:?}/$name"
+	mv "$new" "$dir/$name"
+	say "$name built in $(($(date +%s) - start)) s"
+}
+
+key_of() { echo "v3 $1 $(packages_of "$1")"; }
+
+ready() { [ -d "$dir/$1" ] && [ "$(cat "$dir/$1.done" 2>/dev/null)" = "$(key_of "$1")" ]; }
+
+# ensure NAME builds a root unless it is there, one builder at a time.
+ensure() {
+	packages_of "$1" >/dev/null
+	if ready "$1"; then return; fi
+	mkdir -p "$dir"
+	waited=0
+	until mkdir "$dir/$1.lock" 2>/dev/null; do
+		owner=$(cat "$dir/$1.lock/pid" 2>/dev/null || true)
+		if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then
+			say "taking over the lock of process $owner, which is gone"
+			rm -rf "$dir/$1.lock"
+			continue
+		fi
+		[ "$waited" -lt "$wait_limit" ] || die "another builder has held $dir/$1.lock for $waited s"
+		[ "$waited" -gt 0 ] || say "waiting for another builder of $1"
+		sleep 1
+		waited=$((waited + 1))
+	done
+	echo $$ >"$dir/$1.lock/pid"
+	trap 'rm -rf "$dir/$1.lock" "$dir/$1".new.$$' EXIT
+	trap 'exit 130' INT TERM
+	if ! ready "$1"; then
+		build "$1"
+		key_of "$1" >"$dir/$1.done"
+	fi
+	rm -rf "$dir/$1.lock"
+	trap - EXIT INT TERM
+}
+
+case ${1-} in
+--path)
+	echo "$dir/${2:?which root?}"
+	exit
+	;;
+--clean)
+	shift
+	[ $# -gt 0 ] || set -- trixie sid bullseye
+	for n in "$@"; do
+		packages_of "$n" >/dev/null
+		rm -rf "${dir:?}/$n" "$dir/$n.done" "$dir/$n.log"
+	done
+	exit
+	;;
+-*) die "usage: roots.sh [NAME...] | --path NAME | --clean [NAME...]" ;;
+esac
+[ $# -gt 0 ] || set -- trixie sid
+for n in "$@"; do
+	ensure "$n"
+	echo "$dir/$n"
+done
