@@ -1,0 +1,89 @@
+package transports
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"al.essio.dev/pkg/shellescape"
+)
+
+// Class says what a failed dial means for the task that wanted it.
+type Class int
+
+const (
+	// Unreachable fails the host: no connection.
+	Unreachable Class = iota
+	// BecomeFailed fails the task; the host stays reachable.
+	BecomeFailed
+)
+
+// String returns the class's name.
+func (c Class) String() string {
+	if c == BecomeFailed {
+		return "become failed"
+	}
+	return "unreachable"
+}
+
+// ConnectError is the error of a failed dial.
+type ConnectError struct {
+	// Class says whom it fails.
+	Class Class
+	// Text is what the user reads. It is part of the interface; tests of playbooks look for parts of it.
+	Text string
+	// Err is the cause, if there is one beyond Text.
+	Err error
+}
+
+// Error returns Text.
+func (e *ConnectError) Error() string { return e.Text }
+
+// Unwrap returns Err.
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// The texts that more than one method uses.
+const (
+	// TextTimeout is the text of every dial that ran into its deadline.
+	TextTimeout = "Connection timed out."
+	// TextEOF is followed by the last lines of a program that ended before its agent came up.
+	TextEOF = "EOF on stream; last 100 lines received:\n"
+	// textPTY is followed by the system's reason.
+	textPTY = "Failed to create a PTY: "
+)
+
+// StartError returns the error for a program that could not be started.
+func StartError(argv []string, err error) *ConnectError {
+	return &ConnectError{
+		Class: Unreachable,
+		Text:  "Child start failed: " + osText(err) + ". Command was: " + shellescape.QuoteCommand(argv),
+		Err:   err,
+	}
+}
+
+// PTYError returns the error for a terminal that could not be had.
+func PTYError(err error) *ConnectError {
+	return &ConnectError{
+		Class: Unreachable,
+		Text: textPTY + osText(err) + ". It is likely the maximum number of PTYs has been reached. " +
+			"Consider raising kernel.pty.max, or fewer connections with passwords at a time.",
+		Err: err,
+	}
+}
+
+// osText is what the system says about err, without the operation and path that Go puts around it.
+func osText(err error) string {
+	if errors.Is(err, exec.ErrNotFound) {
+		return syscall.ENOENT.Error()
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return syscall.ENOENT.Error()
+	}
+	return strings.TrimSuffix(err.Error(), ".")
+}
