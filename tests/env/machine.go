@@ -1,0 +1,264 @@
+package env
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+//go:embed init.sh
+var initScript string
+
+// Machine is one set of namespaces over one root file system.
+type Machine struct {
+	Name string
+
+	dir  string // scratch: upper, work, point
+	pid  int    // process 1 of the machine, as this process sees it
+	nsid string // its process namespace, as /proc names it
+	cmd  *exec.Cmd
+	log  *tail
+	once sync.Once
+	dead chan struct{} // closed when process 1 has ended
+}
+
+// machineSpec is what a machine is made of.
+type machineSpec struct {
+	name    string
+	layer   *layer
+	ownNet  bool
+	prepare func(upper string) error // writes into the upper layer before the machine starts
+	plug    func(pid int) error      // connects the network
+	argv    []string                 // process 1
+	up      string                   // what process 1 prints on standard error when it is ready, or ""
+}
+
+// start brings a machine up and waits until it is ready.
+func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
+	t.Helper()
+	m := &Machine{Name: s.name, dir: filepath.Join(l.dir, s.name), dead: make(chan struct{}), log: &tail{}}
+	upper, work, point := filepath.Join(m.dir, "upper"), filepath.Join(m.dir, "work"), filepath.Join(m.dir, "root")
+	for _, d := range []string{upper, work, point} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+	}
+	if s.prepare != nil {
+		if err := s.prepare(upper); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+	}
+	flags := uintptr(unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWPID)
+	argv := append([]string{"/bin/sh", "-c", initScript, "init"}, s.argv...)
+	if s.ownNet {
+		flags |= unix.CLONE_NEWNET
+	} else {
+		argv = append([]string{"nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", l.pid)}, argv...)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, Pdeathsig: syscall.SIGKILL, Setsid: true}
+	cmd.Env = append(os.Environ(), "NAME="+s.name, "LOWER="+s.layer.lower(), "UPPER="+upper, "WORK="+work, "POINT="+point,
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin")
+	plugged, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	// A pipe of our own: Wait must not depend on whoever inherits standard error on the machine.
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	cmd.Stdout, cmd.Stderr = w, w
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	w.Close()
+	m.cmd, m.pid = cmd, cmd.Process.Pid
+	l.mu.Lock()
+	l.machines = append(l.machines, m)
+	l.mu.Unlock()
+	ready := make(chan struct{})
+	go m.follow(r, s.up, ready)
+	go func() { _ = cmd.Wait(); close(m.dead) }()
+	if s.plug != nil {
+		if err := s.plug(m.pid); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+	}
+	fmt.Fprintln(plugged, "plugged")
+	plugged.Close()
+	select {
+	case <-ready:
+	case <-m.dead:
+		t.Fatalf("%s ended while starting:\n%s", s.name, m.log)
+	case <-time.After(stepLimit):
+		t.Fatalf("%s was not ready after %v:\n%s", s.name, stepLimit, m.log)
+	}
+	if m.nsid, err = os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", m.pid)); err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s printed:\n%s", s.name, m.log)
+		}
+	})
+	return m
+}
+
+// follow keeps the last of what process 1 prints, and reports the line that says it is ready.
+func (m *Machine) follow(r io.ReadCloser, up string, ready chan<- struct{}) {
+	defer r.Close()
+	in := bufio.NewReader(r)
+	for {
+		line, err := in.ReadString('\n')
+		m.log.add(line)
+		if ready != nil && up != "" && strings.Contains(line, up) {
+			close(ready)
+			ready = nil
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// stop ends a machine at once, as a power cut would.
+func (m *Machine) stop() {
+	m.once.Do(func() {
+		if m.cmd == nil || m.cmd.Process == nil {
+			return
+		}
+		_ = syscall.Kill(m.pid, syscall.SIGKILL)
+		select {
+		case <-m.dead:
+		case <-time.After(stepLimit):
+		}
+	})
+}
+
+// Crash ends the machine at once, as a power cut would: no process on it can say good bye.
+func (m *Machine) Crash() { m.stop() }
+
+// Log returns the last lines that process 1 of the machine printed: for a host, what its sshd logged.
+func (m *Machine) Log() string { return m.log.String() }
+
+// Root returns the path under which the machine's own "/" is visible to this process, every file system mounted there included.
+func (m *Machine) Root() string { return fmt.Sprintf("/proc/%d/root", m.pid) }
+
+// Command prepares a program to run on the machine. User "" is root. Dir "" is the user's home. The program gets a plain login environment and
+// env on top, and when ctx ends, its whole process group is killed.
+func (m *Machine) Command(ctx context.Context, user, dir string, env []string, argv ...string) (*exec.Cmd, error) {
+	u, err := m.lookup(user)
+	if err != nil {
+		return nil, err
+	}
+	if dir == "" {
+		dir = u.home
+	}
+	args := []string{
+		"-t", strconv.Itoa(m.pid), "-m", "-u", "-i", "-n", "-p", "-r", "--wd=" + m.Root() + dir, "-S", u.uid, "-G", u.gid, "--",
+		"/usr/bin/env", "-i", "HOME=" + u.home, "USER=" + u.name, "LOGNAME=" + u.name, "SHELL=/bin/bash", "LANG=C.UTF-8", "TERM=dumb",
+		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+	}
+	args = append(append(args, env...), argv...)
+	cmd := exec.CommandContext(ctx, "nsenter", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 2 * time.Second
+	return cmd, nil
+}
+
+// Output is what a program on a machine left behind.
+type Output struct {
+	Code           int
+	Stdout, Stderr string
+}
+
+// Exec runs a program on the machine as root, to its end.
+func (m *Machine) Exec(t testing.TB, argv ...string) Output {
+	t.Helper()
+	return m.ExecAs(t, "", argv...)
+}
+
+// ExecAs runs a program on the machine as some user, to its end.
+func (m *Machine) ExecAs(t testing.TB, user string, argv ...string) Output {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), stepLimit)
+	defer cancel()
+	cmd, err := m.Command(ctx, user, "", nil, argv...)
+	if err != nil {
+		t.Fatalf("%s: %v", m.Name, err)
+	}
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatalf("%s: %q: %v", m.Name, argv, err)
+	}
+	return Output{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
+
+// MustExec is Exec of a program that has to succeed; it returns its output.
+func (m *Machine) MustExec(t testing.TB, argv ...string) string {
+	t.Helper()
+	o := m.Exec(t, argv...)
+	if o.Code != 0 {
+		t.Fatalf("%s: %q ended with %d: %s%s", m.Name, argv, o.Code, o.Stdout, o.Stderr)
+	}
+	return o.Stdout
+}
+
+type account struct{ name, uid, gid, home string }
+
+// lookup reads an account from the machine's own passwd.
+func (m *Machine) lookup(user string) (account, error) {
+	if user == "" {
+		user = "root"
+	}
+	b, err := os.ReadFile(m.Root() + "/etc/passwd")
+	if err != nil {
+		return account{}, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) == 7 && f[0] == user {
+			return account{f[0], f[2], f[3], f[5]}, nil
+		}
+	}
+	return account{}, fmt.Errorf("no user %s on %s", user, m.Name)
+}
+
+// tail keeps the last part of a log.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (t *tail) add(s string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, s...)
+	if len(t.b) > 64<<10 {
+		t.b = t.b[len(t.b)-32<<10:]
+	}
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.b)
+}
