@@ -1,0 +1,26 @@
+package playbooks
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestWriteLaysEverythingOut(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"demo.yml", "loop.yml", "copy.yml", "templates/service.conf.j2", "files/hello.sh"} {
+		if info, err := os.Stat(filepath.Join(dir, path)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestTasksMakesThatMany(t *testing.T) {
+	if got := strings.Count(Tasks(100), "ansible.builtin.command"); got != 100 {
+		t.Errorf("got %d tasks", got)
+	}
+}

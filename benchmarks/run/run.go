@@ -1,0 +1,99 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Result is one run of one engine.
+type Result struct {
+	Engine   string
+	Wall     time.Duration // from start to end of the command, not counting daemons that linger
+	CPU      time.Duration // user and system, of everything that was started on the controller
+	Output   string        // stdout and stderr, as they came
+	FellBack string        // why this run was not the engine's own work, if so
+	Err      error         // why the command did not succeed
+}
+
+// grace is how long a command has to end by itself once it was asked to.
+const grace = 10 * time.Second
+
+// Run runs a command of Ansible's ("ansible-playbook" or "ansible") under the engine, from cold, and waits for all that it started.
+func (l *Lab) Run(ctx context.Context, e Engine, command string, args ...string) Result {
+	result := Result{Engine: e.Name}
+	config, err := l.configure(e)
+	if err == nil {
+		err = os.RemoveAll(filepath.Join(l.Remote(), "tmp"))
+	}
+	if err != nil {
+		result.Err = err
+		return result
+	}
+	AdoptOrphans()
+
+	// A file, not a pipe: a daemon that keeps it open must not keep the clock running.
+	output, err := os.CreateTemp(l.Dir, "output-")
+	if err != nil {
+		result.Err = err
+		return result
+	}
+	defer os.Remove(output.Name())
+	defer output.Close()
+
+	cmd := exec.CommandContext(ctx, command, args...)
+	cmd.Dir = l.Dir
+	cmd.Env = l.environment(e, config)
+	cmd.Stdout, cmd.Stderr = output, output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// The whole group, as Ctrl-C would: ansible-playbook cleans up after itself.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
+	cmd.WaitDelay = grace
+
+	before := children()
+	started := time.Now()
+	err = cmd.Run()
+	result.Wall = time.Since(started)
+	if cmd.ProcessState != nil {
+		result.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
+	text, readErr := os.ReadFile(output.Name())
+	result.Output = string(text)
+	if e.Name == "spindle" {
+		result.FellBack = l.fellBack(result.Output)
+	}
+	result.CPU += endOrphans(before, e.Patience)
+	switch {
+	case ctx.Err() != nil:
+		result.Err = context.Cause(ctx)
+	case err != nil:
+		result.Err = fmt.Errorf("%s %s: %w\n%s", command, strings.Join(args, " "), err, tail(result.Output, 30))
+	case readErr != nil:
+		result.Err = readErr
+	}
+	return result
+}
+
+var warning = regexp.MustCompile(`(?i)\[WARNING\][^\n]*spindle[^\n]*`)
+
+// fellBack looks for traces of stock connections: an SSH master's socket, or Spindle's own word.
+func (l *Lab) fellBack(output string) string {
+	if found := warning.FindString(output); found != "" {
+		return found
+	}
+	if sockets, _ := os.ReadDir(l.control); len(sockets) != 0 {
+		return "an SSH master of Ansible's own was started"
+	}
+	return ""
+}
+
+func tail(text string, lines int) string {
+	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

@@ -1,0 +1,125 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const output = `
+TASK [Say "PLAY RECAP "] ****
+ok: [node1]
+
+PLAY RECAP *********************************************************************
+node1                      : ok=34   changed=17   unreachable=0    failed=0    skipped=1    rescued=1    ignored=0   
+node2                      : ok=0    changed=0    unreachable=1    failed=0    skipped=0    rescued=0    ignored=0   
+`
+
+func TestParseRecap(t *testing.T) {
+	want := map[string]Recap{
+		"node1": {OK: 34, Changed: 17, Skipped: 1, Rescued: 1},
+		"node2": {Unreachable: 1},
+	}
+	if diff := cmp.Diff(want, ParseRecap(output)); diff != "" {
+		t.Errorf("recap mismatch (-want +got):\n%s", diff)
+	}
+}
+
+func TestCheckRefusesWhatDidNotHappen(t *testing.T) {
+	good := "\nPLAY RECAP ***\nnode1 : ok=3 changed=1 unreachable=0 failed=0\n"
+	for _, test := range []struct {
+		name   string
+		result Result
+		want   Expect
+		text   string // of the error, or nothing
+	}{
+		{"as expected", Result{Output: good}, Expect{Hosts: 1, OK: 3}, ""},
+		{"fewer tasks", Result{Output: good}, Expect{Hosts: 1, OK: 4}, "ok=4"},
+		{"fewer hosts", Result{Output: good}, Expect{Hosts: 2, OK: 3}, "names 1 hosts"},
+		{"unreachable", Result{Output: output}, Expect{Hosts: 2, OK: 34}, "recap of node2"},
+		{"no recap", Result{}, Expect{Hosts: 1, OK: 3}, "names 0 hosts"},
+		{"failed", Result{Err: errors.New("exit status 2"), Output: good}, Expect{Hosts: 1, OK: 3}, "exit status 2"},
+		{"fell back", Result{FellBack: "a master", Output: good}, Expect{Hosts: 1, OK: 3}, "a master"},
+		{"ad hoc", Result{Output: `"ping": "pong"`}, Expect{Hosts: 1, Adhoc: `"ping": "pong"`}, ""},
+		{"ad hoc without answer", Result{Output: `UNREACHABLE`}, Expect{Hosts: 1, Adhoc: `"ping": "pong"`}, "0 times"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := test.result.Check(test.want)
+			if (err == nil) != (test.text == "") || err != nil && !strings.Contains(err.Error(), test.text) {
+				t.Errorf("got %v, want an error with %q", err, test.text)
+			}
+		})
+	}
+}
+
+func lab(t *testing.T) *Lab {
+	t.Helper()
+	l, err := NewLab(Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestDaemonsLeftBehindAreEndedAndCounted(t *testing.T) {
+	l := lab(t)
+	pidFile := filepath.Join(l.Dir, "pid")
+	// The outer shell ends at once; the inner one works a while, then lingers as a daemon would.
+	script := `setsid sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo $$ > "$1.new"; mv "$1.new" "$1"; exec sleep 600' sh "$1" &
+		while ! [ -e "$1" ]; do sleep 0.01; done`
+	result := l.Run(t.Context(), Stock(), "sh", "-c", script, "sh", pidFile)
+	if result.Err != nil {
+		t.Fatal(result.Err)
+	}
+	pid, err := os.ReadFile(pidFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("/proc/" + strings.TrimSpace(string(pid))); err == nil {
+		t.Error("the daemon outlived the run")
+	}
+	if result.CPU < 10*time.Millisecond {
+		t.Errorf("the daemon's work is missing from the CPU time: %v", result.CPU)
+	}
+}
+
+func TestACancelledRunEnds(t *testing.T) {
+	l := lab(t)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errors.New("enough"))
+	defer cancel()
+	result := l.Run(ctx, Stock(), "sh", "-c", "sleep 600 & wait")
+	if result.Err == nil || result.Err.Error() != "enough" {
+		t.Errorf("got %v", result.Err)
+	}
+	if result.Wall > 30*time.Second {
+		t.Errorf("it took %v to end", result.Wall)
+	}
+}
+
+func TestAFailureShowsTheEndOfTheOutput(t *testing.T) {
+	result := lab(t).Run(t.Context(), Stock(), "sh", "-c", "echo the reason; exit 3")
+	if result.Err == nil || !strings.Contains(result.Err.Error(), "the reason") {
+		t.Errorf("got %v", result.Err)
+	}
+}
+
+func TestNothingFromOutsideSteersARun(t *testing.T) {
+	t.Setenv("ANSIBLE_STRATEGY", "free")
+	t.Setenv("SSH_AUTH_SOCK", "/nowhere")
+	t.Setenv("SPINDLE_BINARY", "/nowhere")
+	result := lab(t).Run(t.Context(), Stock(), "env")
+	for _, name := range []string{"ANSIBLE_STRATEGY=", "SSH_AUTH_SOCK=", "SPINDLE_BINARY="} {
+		if strings.Contains(result.Output, name) {
+			t.Errorf("%s reached the command", name)
+		}
+	}
+	if !strings.Contains(result.Output, "ANSIBLE_CONFIG=") {
+		t.Error("no ANSIBLE_CONFIG was set")
+	}
+}
