@@ -1,19 +1,384 @@
 package transports
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
 	"time"
+
+	"spindle/transports/wire"
 )
 
-var errDeadline = errors.New("dial deadline")
+const (
+	// noiseMax and noiseLines are how much may come on both streams before the marker. Login banners are thousands of times smaller.
+	noiseMax, noiseLines = 16 << 20, 1 << 17
+	// drain is how long the streams of a program that has ended are read on: a child of it may hold them open.
+	drain = time.Second
+	// readSize is that of one read of stdout, sideSize of the side, where a buffer stays for the life of the link.
+	readSize = 16 << 10
+	sideSize = 2 << 10
+)
 
-type sideLog struct{}
+var errDeadline = errors.New("deadline of the dial")
 
-// Converse boots the program behind link.
+// Converse boots the agent behind link: it writes p.Flight, answers prompts, skips noise until the marker line
+// that bears p.Nonce, and reads HELLO. Nothing waits for anything else: the far end may talk first, or not read
+// before it has talked. Only if all streams are one terminal (link.Side is nil), the flight waits for the marker, since
+// what is typed ahead would be taken for an answer to a prompt.
+//
+// Side goes on being read after Converse has returned, until the link is closed; see [Booted.OnSide]. When Converse fails,
+// the link is closed, and the error is a *[ConnectError].
 func Converse(ctx context.Context, link Link, s Script, p Program) (*Booted, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout(), errDeadline)
+	defer cancel()
+	c := newConversation(link, s, p)
+	b, err := c.run(ctx)
+	if err == nil {
+		return b, nil
+	}
 	_ = link.Close()
-	return nil, &ConnectError{Class: s.Class, Text: "not built yet", Err: ctx.Err()}
+	c.pumps.Wait()
+	return nil, err
+}
+
+// conversation is one run of Converse. What several of its pumps use is behind mu.
+type conversation struct {
+	link   Link
+	script Script
+	mask   mask
+	flight []byte
+	nonce  string
+	noPy   string // error text if there is no Python
+	side   *sideLog
+
+	pumps   sync.WaitGroup // all goroutines
+	writers sync.WaitGroup // those that write answers
+	marker  chan struct{}  // closed when the marker has come
+	flown   chan error     // the flight is written
+	booted  chan hello     // HELLO has come, or something else in its place
+	outEnd  chan struct{}  // stdout has ended, and no marker was in it
+	sideEnd chan struct{}  // the side has ended
+	failed  chan error     // the first failure
+
+	mu    sync.Mutex
+	up    bool // the marker has come: nothing is a prompt any more
+	done  bool // HELLO has come: the side's lines are no longer kept for errors
+	noise int64
+	lines int // noise too
+	tail  tail
+	asked map[string]bool
+}
+
+type hello struct {
+	frames *wire.Reader
+	frame  wire.Frame
+	err    error
+}
+
+func newConversation(link Link, s Script, p Program) *conversation {
+	return &conversation{
+		link: link, script: s, mask: newMask(s.Prompts), flight: p.Flight, nonce: p.Nonce, noPy: noPython(p.Candidates),
+		side:    &sideLog{},
+		marker:  make(chan struct{}),
+		flown:   make(chan error, 1),
+		booted:  make(chan hello, 1),
+		outEnd:  make(chan struct{}),
+		sideEnd: make(chan struct{}),
+		failed:  make(chan error, 1),
+		asked:   map[string]bool{},
+	}
+}
+
+// run waits for whatever comes first.
+func (c *conversation) run(ctx context.Context) (*Booted, error) {
+	wait, stop := context.WithCancel(ctx)
+	defer stop()
+	exited := make(chan Exit, 1)
+	c.pump(c.readOut)
+	c.pump(c.readSide)
+	c.pump(c.fly)
+	c.pump(func() {
+		if exit, err := c.link.Wait(wait); err == nil {
+			exited <- exit
+		}
+	})
+
+	var exit *Exit
+	var patience <-chan time.Time
+	outEnd, sideEnd := c.outEnd, (chan struct{})(nil)
+	for {
+		select {
+		case err := <-c.failed:
+			return nil, err
+		case h := <-c.booted:
+			return c.finish(ctx, h, exit)
+		case e := <-exited:
+			// What it said last may still be on its way.
+			exit, exited = &e, nil
+			patience = time.After(drain)
+		case <-outEnd:
+			// Why it ended may be on the side, and not have been read yet.
+			outEnd, sideEnd = nil, c.sideEnd
+			if patience == nil {
+				patience = time.After(drain)
+			}
+		case <-sideEnd:
+			return nil, c.ended(exit)
+		case <-patience:
+			return nil, c.ended(exit)
+		case <-ctx.Done():
+			return nil, c.giveUp(ctx)
+		}
+	}
+}
+
+// finish checks HELLO and waits until everything is written that has to be.
+func (c *conversation) finish(ctx context.Context, h hello, exit *Exit) (*Booted, error) {
+	if h.err != nil {
+		var pe *wire.ProtocolError
+		if errors.As(h.err, &pe) {
+			return nil, c.fail("The agent did not answer as one: "+pe.Error(), pe)
+		}
+		select { // an agent that died says why on the side
+		case <-c.sideEnd:
+		case <-time.After(drain):
+		case <-ctx.Done():
+		}
+		return nil, c.ended(exit)
+	}
+	if hd, ok := h.frame.Header.(wire.Hello); !ok || hd.Role != "agent" || hd.Proto != wire.Proto {
+		return nil, c.fail(fmt.Sprintf("The agent did not answer as one of protocol %d.", wire.Proto), nil)
+	}
+	written := make(chan struct{})
+	c.pump(func() { c.writers.Wait(); close(written) })
+	select {
+	case err := <-c.flown:
+		if err != nil {
+			return nil, c.fail("The agent was not sent whole: "+osText(err), err)
+		}
+	case <-ctx.Done():
+		return nil, c.giveUp(ctx)
+	}
+	select {
+	case <-written:
+	case <-ctx.Done():
+		return nil, c.giveUp(ctx)
+	}
+	c.forget()
+	return &Booted{Link: c.link, Frames: h.frames, Hello: h.frame, side: c.side}, nil
+}
+
+// forget drops what only the conversation needed. The side's pump lives on with the rest, for as long as the link does.
+func (c *conversation) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flight, c.tail, c.asked = nil, tail{}, nil
+}
+
+func (c *conversation) pump(fn func()) { c.pumps.Go(fn) }
+
+// fly writes the flight.
+func (c *conversation) fly() {
+	if c.link.Side() == nil {
+		select {
+		case <-c.marker:
+		case <-c.outEnd:
+			return
+		}
+		c.writers.Wait()
+	}
+	_, err := c.link.Write(c.flight)
+	c.flown <- err
+}
+
+// readOut reads stdout up to HELLO.
+func (c *conversation) readOut() {
+	defer func() {
+		if !c.isUp() {
+			close(c.outEnd)
+		}
+	}()
+	s := &scanner{mask: c.mask}
+	w := watch{c: c, only: c.link.Side() != nil}
+	buf := make([]byte, readSize)
+	for {
+		n, err := c.link.Read(buf)
+		rest := buf[:n]
+		for len(rest) > 0 {
+			var line []byte
+			var ended bool
+			line, ended, rest = s.next(rest)
+			if ended && c.atMarker(line) {
+				frames := wire.NewReader(io.MultiReader(bytes.NewReader(rest), c.link))
+				f, err := frames.Next()
+				c.mu.Lock()
+				c.done = err == nil
+				c.mu.Unlock()
+				c.booted <- hello{frames, f, err}
+				return
+			}
+			w.look(s, line, ended)
+		}
+		c.count(n)
+		if err != nil {
+			w.flush(s)
+			return
+		}
+	}
+}
+
+// readSide reads the side for as long as there is one.
+func (c *conversation) readSide() {
+	defer close(c.sideEnd)
+	side := c.link.Side()
+	if side == nil {
+		return
+	}
+	s := &scanner{mask: c.mask}
+	w := watch{c: c}
+	buf := make([]byte, sideSize)
+	for {
+		n, err := side.Read(buf)
+		for rest := buf[:n]; len(rest) > 0; {
+			var line []byte
+			var ended bool
+			line, ended, rest = s.next(rest)
+			w.look(s, line, ended)
+		}
+		c.count(n)
+		if err != nil {
+			w.flush(s)
+			return
+		}
+	}
+}
+
+// atMarker looks for the marker at the end of a line: noise may have ended without a newline.
+func (c *conversation) atMarker(line []byte) bool {
+	if c.nonce == "" || !bytes.Contains(line, []byte(c.nonce)) {
+		return false
+	}
+	switch {
+	case bytes.HasSuffix(line, []byte("SPINDLE1 "+c.nonce)):
+		c.mu.Lock()
+		c.up = true
+		c.mu.Unlock()
+		close(c.marker)
+		return true
+	case bytes.HasSuffix(line, []byte("SPINDLE0 "+c.nonce+" no-python")):
+		c.fails(c.noPy, nil)
+	}
+	return false
+}
+
+func (c *conversation) isUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.up
+}
+
+// count adds noise, of which there may be only so much.
+func (c *conversation) count(n int) {
+	c.mu.Lock()
+	c.noise += int64(n)
+	over := (c.noise > noiseMax || c.lines > noiseLines) && !c.up
+	c.mu.Unlock()
+	if over {
+		c.fails(fmt.Sprintf("More than %d MiB or %d lines of output, and no agent in it; last %d lines received:\n%s",
+			noiseMax>>20, noiseLines, linesKept, c.last()), nil)
+	}
+}
+
+// keep keeps a line for errors, or hands it on if the time of those is over.
+func (c *conversation) keep(line []byte, side bool) {
+	text := c.mask.readable(line)
+	c.mu.Lock()
+	done := c.done
+	if !done {
+		c.tail.add(text)
+		c.lines++
+	}
+	c.mu.Unlock()
+	if done && side {
+		c.side.add(text)
+	}
+}
+
+func (c *conversation) last() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Join(c.tail.lines(), "\n")
+}
+
+// fails reports a failure; the first one counts.
+func (c *conversation) fails(text string, err error) {
+	select {
+	case c.failed <- c.fail(text, err):
+	default:
+	}
+}
+
+func (c *conversation) fail(text string, err error) *ConnectError {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &ConnectError{Class: c.script.Class, Text: text, Lines: c.tail.lines(), Err: err}
+}
+
+// ended is the error for a program that is no more, unless a failure has been recognised in what it said last.
+func (c *conversation) ended(exit *Exit) error {
+	select {
+	case err := <-c.failed:
+		return err
+	default:
+	}
+	var cause error = io.EOF
+	if exit != nil {
+		cause = &ExitError{*exit}
+	}
+	text := TextEOF + c.last()
+	if exit != nil && exit.Text != "" {
+		text += "\n" + exit.Text
+	}
+	return c.fail(text, cause)
+}
+
+// giveUp is the error for a context that is done.
+func (c *conversation) giveUp(ctx context.Context) error {
+	e := c.script.outOfTime(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e.Lines = c.tail.lines()
+	return e
+}
+
+func (s Script) outOfTime(ctx context.Context) *ConnectError {
+	cause := context.Cause(ctx)
+	text := TextTimeout
+	switch {
+	case errors.Is(cause, errDeadline), errors.Is(cause, context.DeadlineExceeded):
+	case errors.Is(cause, context.Canceled):
+		text = "Connection cancelled."
+	default:
+		text = "Connection cancelled: " + cause.Error()
+	}
+	return &ConnectError{Class: s.Class, Text: text, Err: cause}
+}
+
+func (s Script) spawnFailed(ctx context.Context, err error) error {
+	var ce *ConnectError
+	switch {
+	case errors.As(err, &ce):
+		ce = &ConnectError{Class: s.Class, Text: ce.Text, Lines: ce.Lines, Err: ce.Err}
+	case ctx.Err() != nil:
+		ce = s.outOfTime(ctx)
+	default:
+		ce = &ConnectError{Class: s.Class, Text: err.Error(), Err: err}
+	}
+	return ce
 }
 
 func (s Script) timeout() time.Duration {
@@ -23,6 +388,11 @@ func (s Script) timeout() time.Duration {
 	return DefaultTimeout
 }
 
-func (s Script) spawnFailed(_ context.Context, err error) error {
-	return &ConnectError{Class: s.Class, Text: err.Error(), Err: err}
+func noPython(candidates []string) string {
+	tried := ""
+	if len(candidates) > 0 {
+		tried = " (tried " + strings.Join(candidates, ", ") + ")"
+	}
+	return "No usable Python was found on the target" + tried +
+		". Install one, or set ansible_python_interpreter to the path of one that is there."
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -34,6 +35,8 @@ type ConnectError struct {
 	Class Class
 	// Text is what the user reads. It is part of the interface; tests of playbooks look for parts of it.
 	Text string
+	// Lines are the last lines that came, for those who want to know more than Text says. Secrets are masked.
+	Lines []string
 	// Err is the cause, if there is one beyond Text.
 	Err error
 }
@@ -86,4 +89,15 @@ func osText(err error) string {
 		return syscall.ENOENT.Error()
 	}
 	return strings.TrimSuffix(err.Error(), ".")
+}
+
+// ExitError is the cause of a [ConnectError] if the program ended too early.
+type ExitError struct{ Exit }
+
+// Error says how it ended.
+func (e *ExitError) Error() string {
+	if e.Signal != "" {
+		return "killed by SIG" + e.Signal
+	}
+	return "exit status " + strconv.Itoa(e.Code)
 }
