@@ -1,0 +1,102 @@
+package parity
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const run = `{"event": "play", "play": "p"}
+{"event": "ok", "play": "p", "host": "web1", "task": "t1", "action": "command", "result": {"rc": 0, "stdout": "a", "start": "1", "list": [1, {"k": "v"}], "none": [], "changed": true}}
+{"event": "item_ok", "play": "p", "host": "web1", "task": "t2", "action": "copy", "result": {"item": 1, "path": "/root/.ansible/tmp/ansible-tmp-1700000000.5-12-99/source"}}
+{"event": "item_ok", "play": "p", "host": "web1", "task": "t2", "action": "copy", "result": {"item": 2}}
+{"event": "failed", "play": "p", "host": "web2", "task": "t1", "action": "command", "ignored": true, "result": {"rc": 1, "msg": "non-zero return code"}}
+{"event": "recap", "host": "web1", "result": {"ok": 2}}
+`
+
+func parse(t *testing.T, s string) []Record {
+	t.Helper()
+	rs, err := Parse([]byte(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rs
+}
+
+func TestCompareNotices(t *testing.T) {
+	for _, c := range []struct{ name, from, to, want string }{
+		{"nothing", "", "", ""},
+		{"other times", `"start": "1"`, `"start": "2"`, ""},
+		{"other temporary directory", "ansible-tmp-1700000000.5-12-99", "ansible-tmp-1800000000.5-13-98", ""},
+		{"other value", `"stdout": "a"`, `"stdout": "b"`, `web1: p / t1 / ok #1: stdout: "b", want "a"`},
+		{"other type", `"rc": 0`, `"rc": "0"`, `web1: p / t1 / ok #1: rc: "0", want 0`},
+		{"other boolean", `"changed": true`, `"changed": false`, `web1: p / t1 / ok #1: changed: false, want true`},
+		{"key missing", `, "changed": true`, ``, `web1: p / t1 / ok #1: changed: missing, want true`},
+		{"key more", `"rc": 1`, `"rc": 1, "new": null`, `web2: p / t1 / failed #1: new: unexpected null`},
+		{"deep value", `"k": "v"`, `"k": "w"`, `web1: p / t1 / ok #1: list.1.k: "w", want "v"`},
+		{"list shorter", `[1, {"k": "v"}]`, `[1]`, `web1: p / t1 / ok #1: list.1.k: missing, want "v"`},
+		{"empty list", `"none": []`, `"none": {}`, `web1: p / t1 / ok #1: none: {}, want []`},
+		{"ignored", `"ignored": true, `, ``, `web2: p / t1 / failed #1: ignored: false, want true`},
+		{"other action", `"action": "copy", "result": {"item": 2}`, `"action": "x", "result": {"item": 2}`, `web1: p / t2 / item_ok #2: action: x, want copy`},
+		{"recap", `"result": {"ok": 2}`, `"result": {"ok": 3}`, `web1:  /  / recap #1: ok: 3, want 2`},
+		{"other event", `"event": "failed"`, `"event": "unreachable"`, "web2: p / t1 / failed #1: missing, was {\"msg\":\"non-zero return code\",\"rc\":1}\nweb2: p / t1 / unreachable #1: unexpected: {\"msg\":\"non-zero return code\",\"rc\":1}"},
+		{"host missing", `"host": "web2"`, `"host": "web3"`, "web2: p / t1 / failed #1: missing, was {\"msg\":\"non-zero return code\",\"rc\":1}\nweb3: p / t1 / failed #1: unexpected: {\"msg\":\"non-zero return code\",\"rc\":1}"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			other := strings.Replace(run, c.from, c.to, 1)
+			if c.from != c.to && other == run {
+				t.Fatal("the case changes nothing")
+			}
+			got := strings.Join(Compare(parse(t, run), parse(t, other), Times), "\n")
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Errorf("mismatch (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestCompareNoticesOrder(t *testing.T) {
+	lines := strings.SplitAfter(run, "\n")
+	swapped := strings.Join([]string{lines[0], lines[2], lines[1], lines[3], lines[4], lines[5]}, "")
+	got := Compare(parse(t, run), parse(t, swapped), Times)
+	want := []string{"web1: p / t2 / item_ok #1: came where p / t1 / ok #1 was expected"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("mismatch (-want +got):\n%s", d)
+	}
+	// Hosts are independent: which of them came first means nothing.
+	mixed := strings.Join([]string{lines[0], lines[4], lines[1], lines[2], lines[3], lines[5]}, "")
+	if got := Compare(parse(t, run), parse(t, mixed), Times); got != nil {
+		t.Errorf("the order of hosts counts: %v", got)
+	}
+}
+
+func TestRulesKeepTheRestOfAString(t *testing.T) {
+	a := parse(t, `{"event":"ok","host":"h","result":{"msg":"in /tmp/ansible-tmp-1.2-3-4/x: no"}}`+"\n")
+	b := parse(t, `{"event":"ok","host":"h","result":{"msg":"in /tmp/ansible-tmp-5.6-7-8/y: no"}}`+"\n")
+	if got := Compare(a, b, Times); len(got) != 1 {
+		t.Errorf("a rewritten string hides a difference: %v", got)
+	}
+}
+
+func TestEveryRuleHasAReasonAndCompiles(t *testing.T) {
+	for i, r := range All() {
+		if len(r.Why) < 5 {
+			t.Errorf("rule %d gives no reason: %+v", i, r)
+		}
+		if r.Task == "" && r.Path == "" && r.From == "" {
+			t.Errorf("rule %d matches everything", i)
+		}
+	}
+	compile(All())
+}
+
+func TestParseLeavesOutALineThatWasCutOff(t *testing.T) {
+	rs, err := Parse([]byte(`{"event":"ok","host":"h"}` + "\n" + `{"event":"o`))
+	if err != nil || len(rs) != 1 {
+		t.Errorf("got %v, %v", rs, err)
+	}
+	if _, err := Parse([]byte("{\n{}\n")); err == nil {
+		t.Error("a broken line in the middle is accepted")
+	}
+}

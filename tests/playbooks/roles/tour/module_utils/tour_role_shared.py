@@ -1,0 +1,5 @@
+"""In the role: seen by the role's own modules."""
+
+
+def whisper(word):
+    return word.lower() + "..."
