@@ -1,0 +1,147 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+)
+
+// facade is the context that actors are given: protoactor's, minus what it does badly, plus an eye on answers.
+type facade struct {
+	actor.Context
+	cell *cell
+}
+
+var _ actor.Context = (*facade)(nil)
+
+// cellOf finds the cell of a context that the seam handed out.
+func cellOf(ctx actor.Context) *cell {
+	f, ok := ctx.(*facade)
+	if !ok {
+		panic(misuse("%T is no context of an actor spawned by this package", ctx))
+	}
+	return f.cell
+}
+
+// SystemOf returns the system of an actor, for its pumps to send with.
+func SystemOf(ctx actor.Context) *System { return cellOf(ctx).system }
+
+// Log returns the actor's logger. Its entries carry the actor's path.
+func Log(ctx actor.Context) *zap.Logger {
+	c := cellOf(ctx)
+	if c.logger == nil {
+		c.logger = c.system.log.Named(c.spec.Kind).With(zap.String("path", c.path))
+	}
+	return c.logger
+}
+
+// Cause returns the fault that ends the actor: its own, or that of the nearest actor above it that failed; nil if it
+// was told to stop. It is meant for Stopping handlers, to tell callers why.
+func Cause(ctx actor.Context) error { return cellOf(ctx).cause() }
+
+// Actor returns the actor's value.
+func (f *facade) Actor() actor.Actor {
+	if g, ok := f.Context.Actor().(*guard); ok {
+		return g.actor
+	}
+	return f.Context.Actor()
+}
+
+// Children returns the child actors. Pumps are not among them.
+func (f *facade) Children() []*actor.PID {
+	var pids []*actor.PID
+	for _, pid := range f.Context.Children() {
+		if _, isCell := f.cell.children[pid.Id].(*cell); isCell {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// Send sends a message. Sending to the request's sender answers it.
+func (f *facade) Send(pid *actor.PID, message any) {
+	mustBeMessage(message)
+	if pid != nil && pid == f.Context.Sender() {
+		f.cell.answered = true
+	}
+	f.Context.Send(pid, message)
+}
+
+// Request sends a message whose answer comes back to this actor.
+func (f *facade) Request(pid *actor.PID, message any) {
+	mustBeMessage(message)
+	f.Context.Request(pid, message)
+}
+
+// RequestWithCustomSender sends a message whose answer goes to sender. Naming the request's sender passes it on.
+func (f *facade) RequestWithCustomSender(pid *actor.PID, message any, sender *actor.PID) {
+	mustBeMessage(message)
+	if sender != nil && sender == f.Context.Sender() {
+		f.cell.answered = true
+	}
+	f.Context.RequestWithCustomSender(pid, message, sender)
+}
+
+// Respond answers the request being handled. Without a sender the answer is a dead letter.
+func (f *facade) Respond(response any) {
+	mustBeMessage(response)
+	f.cell.answered = true
+	f.Context.Respond(response)
+}
+
+// Forward passes the message on, sender and all: the receiver owes the answer.
+func (f *facade) Forward(pid *actor.PID) {
+	f.cell.answered = true
+	f.Context.Forward(pid)
+}
+
+// Watch asks to be told when an actor is gone. Parents are told of their children anyway, and the engine would tell
+// them twice (P8).
+func (f *facade) Watch(pid *actor.PID) {
+	if _, own := f.cell.children[pid.GetId()]; own {
+		return
+	}
+	f.Context.Watch(pid)
+}
+
+// Stash panics: it forgets senders and order (P9).
+func (f *facade) Stash() { panic(misuse("Stash: keep a slice of kept requests instead")) }
+
+// SetReceiveTimeout panics: it races with its own timer (P5).
+func (f *facade) SetReceiveTimeout(time.Duration) {
+	panic(misuse("SetReceiveTimeout: use actors.After"))
+}
+
+// ReenterAfter panics: it runs on the value of a dead incarnation (P6).
+func (f *facade) ReenterAfter(actor.Future, func(any, error)) {
+	panic(misuse("ReenterAfter: send a request and handle its answer"))
+}
+
+// RequestFuture panics: futures lose waiters (P3) and race (P4), and waiting blocks the actor.
+func (f *facade) RequestFuture(*actor.PID, any, time.Duration) actor.Future {
+	panic(misuse("RequestFuture: send a request and handle its answer"))
+}
+
+// StopFuture panics, as RequestFuture does.
+func (f *facade) StopFuture(*actor.PID) actor.Future {
+	panic(misuse("StopFuture: stop it and handle Terminated"))
+}
+
+// PoisonFuture panics, as RequestFuture does.
+func (f *facade) PoisonFuture(*actor.PID) actor.Future {
+	panic(misuse("PoisonFuture: poison it and handle Terminated"))
+}
+
+// Spawn panics: the child would be in no census and mended by nobody.
+func (f *facade) Spawn(*actor.Props) *actor.PID { panic(misuse("Spawn: use actors.Spawn")) }
+
+// SpawnPrefix panics, as Spawn does.
+func (f *facade) SpawnPrefix(*actor.Props, string) *actor.PID {
+	panic(misuse("SpawnPrefix: use actors.Spawn"))
+}
+
+// SpawnNamed panics, as Spawn does.
+func (f *facade) SpawnNamed(*actor.Props, string) (*actor.PID, error) {
+	panic(misuse("SpawnNamed: use actors.Spawn"))
+}
