@@ -1,0 +1,13 @@
+"""Shows the hops that lead to a host; the code is in spindle_ansible."""
+import os
+import sys
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+if _ROOT not in sys.path:
+    sys.path.append(_ROOT)
+
+from spindle_ansible.stack import StackAction  # noqa: E402
+
+
+class ActionModule(StackAction):
+    """What Ansible looks for in this file."""

@@ -1,0 +1,331 @@
+"""The action plugins' half: what ActionBase does on a target, done by the agent.
+
+ActionBase._execute_module is Ansible's own in every version, with all that it does to
+arguments and results. It is led through its pipelined path: _configure_module returns a
+ModuleCall for the payload, which comes out again as the input of
+_low_level_execute_command, and is one call to the agent there. Modules that do not run
+from memory take Ansible's own way: its payload, over our connection.
+"""
+import os
+import random
+
+from ansible import constants as C
+from ansible.executor import module_common
+from ansible.executor.interpreter_discovery import InterpreterDiscoveryRequiredError
+from ansible.module_utils.common.text.converters import to_bytes, to_text
+from ansible.utils.display import Display
+
+from spindle_ansible import closure as closure_mod
+from spindle_ansible import compat
+from spindle_ansible import connection as connection_mod
+from spindle_ansible import discovery
+from spindle_ansible import files
+from spindle_ansible import log
+from spindle_ansible import runtime
+from spindle_ansible import texts
+from spindle_ansible import wire
+
+display = Display()
+
+_classes = {}
+
+_NAMES_OF_COPY = ('copy', 'ansible.builtin.copy', 'ansible.legacy.copy')
+
+
+def class_for(stock, extra=()):
+    """The class that replaces a stock action class; the same one every time."""
+    key = (stock, extra)
+    made = _classes.get(key)
+    if made is None:
+        made = type(stock.__name__, extra + (ActionMixin, stock), {
+            'spindle_stock': stock, '__module__': stock.__module__, '__doc__': stock.__doc__})
+        _classes[key] = made
+    return made
+
+
+class ModuleCall(bytes):
+    """A module to be run from memory, in the place of the script that Ansible would send."""
+
+    closure = None
+    name = None
+    path = None
+    variables = None
+    arguments = b''
+    meta = None
+
+
+def shell_result(error=None):
+    """What a command would have returned."""
+    if error is None:
+        return {'rc': 0, 'stdout': u'', 'stdout_lines': [], 'stderr': u'', 'stderr_lines': []}
+    return {'rc': 1, 'stdout': u'', 'stdout_lines': [], 'stderr': error, 'stderr_lines': error.splitlines()}
+
+
+class ActionMixin(object):
+    """Goes in front of an action class, whose connection may turn out not to be ours."""
+
+    spindle_stock = None
+    _spindle_state = None
+    _spindle_async = False
+
+    def __init__(self, task, connection, *args, **kwargs):
+        super(ActionMixin, self).__init__(task, connection, *args, **kwargs)
+        if not connection_mod.is_ours(connection):
+            self.__class__ = self.spindle_stock
+
+    def run(self, tmp=None, task_vars=None):
+        """Run the action, with this task's settings known to the connection."""
+        variables = self._spindle_variables(task_vars or {})
+        unsupported = self._connection.spindle_unsupported(variables)
+        if unsupported:
+            log.warn_once(unsupported[0], texts.UNSUPPORTED % unsupported[1])
+            self._connection.spindle_step_aside()
+            self.__class__ = self.spindle_stock
+            return self.run(tmp, task_vars)
+        session = self._connection.spindle
+        if session.depth == 0:
+            session.begin(variables, self._templar, self._loader.get_basedir())
+            session.delegate_to = self._task.delegate_to
+        session.depth += 1
+        done = False
+        try:
+            result = super(ActionMixin, self).run(tmp, task_vars)
+            done = True
+        finally:
+            session.depth -= 1
+            if not done:
+                session.queue.clear()
+        if session.depth == 0:
+            session.flush()
+        return result
+
+    def _spindle_variables(self, task_vars):
+        """The variables of the host that the task runs on."""
+        if self._task.delegate_to:
+            return (task_vars.get('ansible_delegated_vars') or {}).get(self._task.delegate_to) or task_vars
+        return task_vars
+
+    # Modules
+
+    def _execute_module(self, *args, **kwargs):
+        outer = self._spindle_state, self._spindle_async
+        self._spindle_state = None
+        self._spindle_async = bool(kwargs.get('wrap_async', len(args) > 6 and args[6]))
+        self._connection.spindle.no_tty = self._spindle_async
+        try:
+            return super(ActionMixin, self)._execute_module(*args, **kwargs)
+        finally:
+            self._spindle_state, self._spindle_async = outer
+            self._connection.spindle.no_tty = False
+
+    def _is_pipelining_enabled(self, module_style='new', wrap_async=False):
+        """Whether no file is needed on the target: for what runs from memory."""
+        if module_style != 'new' or wrap_async or self._spindle_async or C.DEFAULT_KEEP_REMOTE_FILES:
+            return False
+        return self._spindle_state is not False
+
+    def _configure_module(self, module_name, module_args, task_vars):
+        built = None
+        if self._spindle_in_memory():
+            built = self._spindle_build(module_name, module_args, task_vars)
+        self._spindle_state = built is not None
+        if built is not None:
+            return built
+        return super(ActionMixin, self)._configure_module(
+            module_name=module_name, module_args=module_args, task_vars=task_vars)
+
+    def _spindle_in_memory(self):
+        """Whether modules may run from memory at all here."""
+        return not (self._spindle_async or C.DEFAULT_KEEP_REMOTE_FILES or os.environ.get('_ANSIBLE_COVERAGE_CONFIG'))
+
+    def _spindle_build(self, module_name, module_args, task_vars):
+        """The module as a call to the agent, or None where it does not run from memory."""
+        found = self._shared_loader_obj.module_loader.find_plugin_with_context(
+            module_name, '', collection_list=self._task.collections)
+        path = found.plugin_resolved_path if found.resolved else None
+        if not path:
+            return None
+        path = compat.plain(path)
+        variables = self._spindle_variables(task_vars)
+        closure = closure_mod.lookup(compat.plain(module_name), path, variables)
+        if closure is None or not self._spindle_python(closure, variables):
+            return None
+
+        environment = {}
+        self._compute_environment_string(environment)
+        shebang = self._spindle_shebang(closure, variables, task_vars)
+        encoded = compat.encode_arguments(module_name, module_args, closure.profile)
+        call = ModuleCall(b'spindle')
+        call.closure, call.name, call.path, call.variables = closure, compat.plain(module_name), path, variables
+        call.arguments = to_bytes(encoded)
+        limit = compat.config_value('PYTHON_MODULE_RLIMIT_NOFILE', variables, 0)
+        call.meta = {
+            'fqn': closure.fqn,
+            'manifest': closure.digest.hex(),
+            'profile': closure.profile,
+            'rlimit_nofile': int(compat.template(self._templar, limit) or 0),
+            'secrets': compat.secrets_in(encoded),
+        }
+        call.environment = dict(
+            (compat.plain(k), None if v is None else compat.plain(to_text(v))) for k, v in environment.items())
+        return compat.built_module(call, shebang, path, closure.profile)
+
+    def _spindle_python(self, closure, variables):
+        """Whether the interpreter that a module names is the agent's, as far as one can choose it."""
+        name = os.path.basename(closure.interpreter)
+        if name == 'python':
+            return True
+        if 'ansible_%s_interpreter' % name in variables:
+            return False
+        return name.startswith(('python', 'platform-python')) or (
+            name == 'env' and any('python' in word for word in closure.arguments))
+
+    def _spindle_shebang(self, closure, variables, task_vars):
+        """The interpreter line, for which Ansible may want to discover an interpreter."""
+        for _ in (1, 2):
+            try:
+                shebang, _unused = module_common._get_shebang(
+                    closure.interpreter, variables, self._templar, tuple(closure.arguments),
+                    remote_is_local=bool(getattr(self._connection, '_remote_is_local', False)))
+                return shebang
+            except InterpreterDiscoveryRequiredError as required:
+                found = discovery.discover(self, required, variables)
+                discovery.record(self, required, found, variables, task_vars)
+        return None
+
+    def _spindle_run_module(self, call, sudoable):
+        """One call to the agent."""
+        session = self._connection.spindle
+        context = session.context(sudoable)
+        meta = dict(call.meta, **session.surroundings(call.environment))
+        closure = call.closure
+        for _ in range(2):
+            result = session.call('module', context, meta=meta, parts=[call.arguments], closure=closure.digest,
+                                  check=False)
+            if result.status != wire.UNKNOWN_CLOSURE:
+                break
+            full = closure_mod.complete(closure, call.name, call.path, call.variables)
+            closure_mod.register(runtime.client(), full)
+            if full.digest != closure.digest:
+                closure = full
+                meta['manifest'] = full.digest.hex()
+        if result.status != wire.OK:
+            session._raise(result)
+        out = to_text(result.out, errors='surrogate_then_replace')
+        err = to_text(result.err, errors='surrogate_then_replace')
+        return {'rc': result.rc, 'stdout': out, 'stdout_lines': out.splitlines(),
+                'stderr': err, 'stderr_lines': err.splitlines()}
+
+    def _update_module_args(self, module_name, module_args, task_vars, **kwargs):
+        super(ActionMixin, self)._update_module_args(module_name, module_args, task_vars, **kwargs)
+        context = self._connection.spindle.context()
+        module_args['_ansible_tmpdir'] = None if self._spindle_async else self._connection._shell.tmpdir
+        if context.hello.get('tmp'):
+            module_args['_ansible_remote_tmp'] = context.hello['tmp']
+
+    # Commands
+
+    def _low_level_execute_command(self, cmd, sudoable=True, in_data=None, executable=None,
+                                   encoding_errors='surrogate_then_replace', chdir=None, process_result=None, **kwargs):
+        if isinstance(in_data, ModuleCall):
+            return self._spindle_run_module(in_data, sudoable)
+        shell = self._connection._shell
+        if chdir:
+            cmd = shell.append_command('cd %s' % chdir, cmd)
+        if executable:
+            shell.executable = executable
+        if executable is None:
+            executable = self._play_context.executable
+        if executable:
+            import shlex
+            cmd = executable + ' -c ' + shlex.quote(cmd)
+        display.debug('_low_level_execute_command(): executing: %s' % (cmd,))
+        rc, out, err = self._connection.exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        if process_result:
+            rc, out, err = process_result(rc, out, err)
+        out = to_text(out, errors=encoding_errors)
+        err = to_text(err, errors=encoding_errors)
+        return {'rc': rc, 'stdout': out, 'stdout_lines': out.splitlines(),
+                'stderr': err, 'stderr_lines': err.splitlines()}
+
+    # Temporary files
+
+    def _make_tmp_path(self, remote_user=None):
+        """Name a temporary directory; it is made by the next call."""
+        session = self._connection.spindle
+        context = session.context()
+        base = self._connection.spindle_temp_dir(context)
+        path = '%s/%s%016x' % (base.rstrip('/'), texts.TEMP_PREFIX, random.SystemRandom().getrandbits(64))
+        temp = not (self._spindle_async or self._task.async_val or C.DEFAULT_KEEP_REMOTE_FILES)
+        session.queue_op(files.mkdir(path, temp=temp), context=context)
+        self._cleanup_remote_tmp = True
+        self._connection._shell.tmpdir = path
+        return path
+
+    def _should_remove_tmp_path(self, tmp_path):
+        return bool(tmp_path and self._cleanup_remote_tmp and not C.DEFAULT_KEEP_REMOTE_FILES
+                    and texts.TEMP_PREFIX in tmp_path)
+
+    def _remove_tmp_path(self, tmp_path, force=False):
+        """Remove a temporary directory, without waiting for it."""
+        if tmp_path is None:
+            tmp_path = self._connection._shell.tmpdir
+        if tmp_path and (force or self._should_remove_tmp_path(tmp_path)):
+            self._connection.spindle.remove(tmp_path)
+            self._connection._shell.tmpdir = None
+
+    def _transfer_file(self, local_path, remote_path):
+        self._connection.put_file(local_path, remote_path)
+        return remote_path
+
+    def _transfer_data(self, remote_path, data):
+        if data is None and not compat.HAS_BUILT_MODULE:
+            data = {}
+        if isinstance(data, dict) and not compat.HAS_BUILT_MODULE:
+            from ansible.parsing.utils.jsonify import jsonify
+            data = jsonify(data)
+        if not isinstance(data, (bytes, str)):
+            raise TypeError('data must be either a string or bytes')
+        self._connection.put_data(remote_path, to_bytes(data, errors='surrogate_or_strict'), mode=0o600)
+        return remote_path
+
+    def _fixup_perms2(self, remote_paths, remote_user=None, execute=True):
+        """Files belong to the account that uses them already; at most they have to be executable."""
+        if execute and self._task.action not in _NAMES_OF_COPY:
+            mode = 'u+rwx' if compat.HAS_BUILT_MODULE else 'u+x'
+            for path in remote_paths:
+                self._connection.spindle.queue_op(files.chmod(compat.plain(path), mode))
+        return remote_paths
+
+    # Questions and changes
+
+    def _spindle_ops(self, ops, sudoable):
+        session = self._connection.spindle
+        return session.run_ops(ops, session.context(sudoable))
+
+    def _remote_file_exists(self, path):
+        found, error = self._spindle_ops([{'op': 'exists', 'path': compat.plain(path)}], True)
+        return error is None and bool(found[0])
+
+    def _remote_chmod(self, paths, mode, sudoable=False):
+        mode = mode if isinstance(mode, int) else compat.plain(mode)
+        return shell_result(self._spindle_ops([files.chmod(compat.plain(path), mode) for path in paths], True)[1])
+
+    def _remote_chown(self, paths, user, sudoable=False):
+        return shell_result(self._spindle_ops(
+            [files.chown(compat.plain(path), user=compat.plain(user)) for path in paths], True)[1])
+
+    def _remote_chgrp(self, paths, group, sudoable=False):
+        return shell_result(self._spindle_ops(
+            [files.chown(compat.plain(path), group=compat.plain(group)) for path in paths], True)[1])
+
+    def _remote_expand_user(self, path, sudoable=True, pathsep=None):
+        if not path.startswith('~'):
+            return path
+        session = self._connection.spindle
+        context = session.context(sudoable)
+        home = context.hello.get('home')
+        if home and (path == '~' or path.startswith('~/')):
+            return home + path[1:]
+        found, error = session.run_ops([{'op': 'expanduser', 'path': compat.plain(path)}], context)
+        return path if error else found[0]

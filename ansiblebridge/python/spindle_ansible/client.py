@@ -1,0 +1,256 @@
+"""A blocking client of the multiplexer: one socket, one call at a time, no thread.
+
+A worker connects once and calls as often as its task needs. Whatever interrupts a
+call (a task timeout arrives as an exception out of a signal handler) leaves the
+stream in an unknown state, so the socket is dropped; the multiplexer cancels what
+was open on it.
+"""
+import errno
+import json
+import os
+import socket
+import time
+import zlib
+
+from spindle_ansible import wire
+
+# A multiplexer that was just started may not listen yet, and a busy one may have a full backlog.
+CONNECT_SECONDS = 10.0
+# What goes in the CALL frame itself; more is sent as DATA against credit.
+INLINE_INPUT = 960 * 1024
+READ_SIZE = 256 * 1024
+
+_TRANSIENT = (errno.ENOENT, errno.ECONNREFUSED, errno.EAGAIN, errno.EINTR)
+
+
+class ClientError(Exception):
+    """The multiplexer cannot be spoken to, or no longer."""
+
+
+class Result(object):
+    """How a call ended."""
+
+    __slots__ = ('status', 'rc', 'errno', 'text', 'out', 'err')
+
+    def __init__(self, status, rc, errno_, text, out, err):
+        self.status = status
+        self.rc = rc
+        self.errno = errno_
+        self.text = text
+        self.out = out
+        self.err = err
+
+    def json(self):
+        """The output as JSON."""
+        return json.loads(self.out.decode('utf-8'))
+
+
+def encode_meta(meta):
+    """The JSON of a call's meta; escaped, so that lone surrogates survive."""
+    if not meta:
+        return b''
+    return json.dumps(meta, separators=(',', ':')).encode('ascii')
+
+
+class Client(object):
+    """A session with the multiplexer."""
+
+    def __init__(self, path, version=''):
+        self.path = path
+        self.version = version
+        self.peer = None
+        self._sock = None
+        self._decoder = None
+        self._next_id = 0
+
+    @property
+    def alive(self):
+        """Whether the socket is open as far as we know."""
+        return self._sock is not None
+
+    def connect(self, seconds=CONNECT_SECONDS):
+        """Open the socket and send HELLO; try again for as long as that may help."""
+        limit = time.monotonic() + seconds
+        pause = 0.002
+        while True:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                sock.settimeout(max(0.05, limit - time.monotonic()))
+                sock.connect(self.path)
+                break
+            except OSError as e:
+                sock.close()
+                if e.errno not in _TRANSIENT or time.monotonic() + pause > limit:
+                    raise ClientError(str(e))
+            except BaseException:
+                sock.close()
+                raise
+            time.sleep(pause)
+            pause = min(pause * 2, 0.1)
+        sock.settimeout(None)
+        self._sock = sock
+        self._decoder = wire.Decoder()
+        self._send(wire.pack(wire.HELLO, 0, (wire.PROTO, 'worker', os.getpid(), self.version), b'{}'))
+
+    def handshake(self, seconds):
+        """Wait for READY; raise ClientError when it does not come or is another protocol's."""
+        limit = time.monotonic() + seconds
+        while self.peer is None:
+            self._control(*self._read(limit))
+        return self.peer
+
+    def close(self):
+        """Drop the socket. What is open on it gets cancelled by the other side."""
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            sock.close()
+
+    def call(self, op, context='', meta=None, parts=(), closure=b'', timeout_ms=0, noreply=False, seconds=None):
+        """Make a call and wait for its end.
+
+        parts are pieces of the call's input, sent one behind another. seconds bounds the
+        wait where the far side is bound to answer in a known time.
+        """
+        if self._sock is None:
+            raise ClientError('not connected')
+        self._next_id = self._next_id % 0x7fffffff + 1
+        call_id = self._next_id
+        done = False
+        try:
+            result = self._call(call_id, op, context, meta, parts, closure, timeout_ms, noreply, seconds)
+            done = True
+            return result
+        except socket.timeout:
+            raise ClientError('no answer to %s within %d seconds' % (op, seconds))
+        except (OSError, wire.ProtocolError) as e:
+            raise ClientError(str(e))
+        finally:
+            if not done:
+                self._abandon(call_id)
+
+    def send_blob(self, digest, content):
+        """Hand over content which the multiplexer lacks."""
+        encoding, body = wire.ENCODING_RAW, content
+        if len(body) > wire.MAX_BLOB:
+            encoding, body = wire.ENCODING_ZLIB, zlib.compress(content, 6)
+        try:
+            self._send(wire.pack_head(wire.BLOB, 0, (digest, len(content), encoding), len(body)), body)
+        except (OSError, wire.ProtocolError) as e:
+            self.close()
+            raise ClientError(str(e))
+
+    def _call(self, call_id, op, context, meta, parts, closure, timeout_ms, noreply, seconds):
+        limit = None if seconds is None else time.monotonic() + seconds
+        head = encode_meta(meta)
+        size = sum(len(part) for part in parts)
+        flags = wire.NOREPLY if noreply else 0
+        inline = len(head) + size <= INLINE_INPUT
+        if not inline:
+            flags |= wire.MORE
+        body_len = len(head) + (size if inline else 0)
+        frame = wire.pack_head(wire.CALL, call_id, (op, context, closure, len(head), timeout_ms, flags), body_len)
+        self._sock.settimeout(None)
+        self._send(frame, head, *(parts if inline else ()))
+        early = None
+        if not inline:
+            early = self._pour(call_id, parts, limit)
+        if noreply:
+            return None
+        return self._collect(call_id, limit, early)
+
+    def _pour(self, call_id, parts, limit):
+        """Send a large input against credit. An answer that comes early ends it, and is returned."""
+        window = wire.WINDOW_INITIAL
+        for part in parts:
+            view = memoryview(part)
+            at = 0
+            while at < len(view):
+                while window <= 0:
+                    kind, frame_id, header, body = self._read(limit)
+                    if frame_id != call_id:
+                        self._control(kind, frame_id, header, body)
+                    elif kind == wire.CREDIT and header[0] == 0:
+                        window += header[1]
+                    else:
+                        return kind, frame_id, header, body
+                piece = view[at:at + min(window, wire.CHUNK_MAX)]
+                at += len(piece)
+                window -= len(piece)
+                self._send(wire.pack_head(wire.DATA, call_id, (0,), len(piece)), piece)
+        self._send(wire.pack(wire.EOF, call_id, (0,)))
+        return None
+
+    def _collect(self, call_id, limit, frame):
+        """Read until the call's RESULT."""
+        chunks = {1: [], 2: []}
+        granted = set()
+        while True:
+            if frame is None:
+                frame = self._read(limit)
+            kind, frame_id, header, body = frame
+            frame = None
+            if frame_id != call_id:
+                self._control(kind, frame_id, header, body)
+            elif kind == wire.DATA:
+                channel = header[0]
+                chunks.setdefault(channel, []).append(body)
+                credit = len(body)
+                if channel not in granted:
+                    granted.add(channel)
+                    credit += wire.WINDOW_BULK - wire.WINDOW_INITIAL
+                self._send(wire.pack(wire.CREDIT, call_id, (channel, credit)))
+            elif kind == wire.RESULT:
+                status, rc, out_len, err_len, errno_, text = header
+                chunks[1].append(body[:out_len])
+                chunks[2].append(body[out_len:out_len + err_len])
+                return Result(status, rc, errno_, text, b''.join(chunks[1]), b''.join(chunks[2]))
+            elif kind not in (wire.CREDIT, wire.EOF):
+                raise wire.ProtocolError('unexpected frame kind %d' % kind)
+
+    def _control(self, kind, frame_id, header, body):
+        """Frames that belong to no call of ours."""
+        if kind == wire.READY:
+            self.peer = {'proto': header[0], 'pid': header[1], 'version': header[2]}
+            if header[0] != wire.PROTO:
+                raise ClientError('the multiplexer speaks protocol %d, this is %d' % (header[0], wire.PROTO))
+        elif kind == wire.PING and not header[0]:
+            self._send(wire.pack(wire.PING, 0, (True, header[1])))
+        elif kind == wire.BYE:
+            raise ClientError(header[0] or 'the multiplexer said goodbye')
+
+    def _read(self, limit):
+        """The next frame."""
+        while True:
+            frame = self._decoder.next()
+            if frame is not None:
+                return frame
+            if limit is None:
+                self._sock.settimeout(None)
+            else:
+                self._sock.settimeout(max(0.001, limit - time.monotonic()))
+            data = self._sock.recv(READ_SIZE)
+            if not data:
+                raise ClientError('the multiplexer closed the connection')
+            self._decoder.feed(data)
+
+    def _send(self, *pieces):
+        """Send pieces in one go, without joining them."""
+        pieces = [memoryview(piece) for piece in pieces if len(piece)]
+        while pieces:
+            sent = self._sock.sendmsg(pieces)
+            while pieces and sent >= len(pieces[0]):
+                sent -= len(pieces.pop(0))
+            if sent:
+                pieces[0] = pieces[0][sent:]
+
+    def _abandon(self, call_id):
+        """Give a call up: say so if that takes no waiting, and drop the socket."""
+        sock = self._sock
+        if sock is None:
+            return
+        try:
+            sock.settimeout(0.0)
+            sock.send(wire.pack(wire.CANCEL, call_id, ('the task was interrupted',)))
+        except (OSError, ValueError):
+            pass
+        self.close()

@@ -1,0 +1,197 @@
+"""What a module needs to run: itself and its imports, by content.
+
+Ansible's own finder walks the imports and writes what it finds into an archive. Here
+the archive is a dictionary. The files are named by digest, so what modules have in
+common is sent to a target once, and a manifest, itself named by digest, lists them.
+"""
+import datetime
+import hashlib
+import json
+import os
+
+from ansible import constants as C
+from ansible.executor import module_common
+from ansible.plugins.loader import module_utils_loader
+
+from spindle_ansible import client as client_mod
+from spindle_ansible import compat
+from spindle_ansible import log
+from spindle_ansible import wire
+
+# Files of which a real archive on the target's disk is needed: they start another interpreter.
+NEED_ARCHIVE = ('ansible/module_utils/common/respawn.py', 'ansible/module_utils/embed.py')
+
+_REPLACED = b'from ansible.module_utils.basic import *'
+
+_known = {}
+_contents = {}
+_registered = set()
+
+
+class Closure(object):
+    """A module with all that it imports."""
+
+    __slots__ = ('fqn', 'digest', 'manifest', 'files', 'profile', 'interpreter', 'arguments')
+
+    def __init__(self, fqn, profile, interpreter, arguments, files=None, digest=None):
+        self.fqn = fqn
+        self.profile = profile
+        self.interpreter = interpreter
+        self.arguments = arguments
+        self.files = files
+        self.manifest = None
+        self.digest = digest
+        if files is not None:
+            listed = dict((path, digest_.hex()) for path, digest_ in files.items())
+            archive = any(path in files for path in NEED_ARCHIVE)
+            self.manifest = json.dumps({'files': listed, 'zip': archive}, sort_keys=True,
+                                       separators=(',', ':')).encode('ascii')
+            self.digest = hashlib.sha256(self.manifest).digest()
+
+    def contents(self):
+        """(digest, content) of everything, the manifest first."""
+        yield self.digest, self.manifest
+        for digest in sorted(set(self.files.values())):
+            yield digest, _contents[digest]
+
+
+class _Archive(object):
+    """As much of a ZipFile as the finder uses."""
+
+    compression = 0
+
+    def __init__(self):
+        self.members = {}
+
+    def namelist(self):
+        """The names written so far."""
+        return list(self.members)
+
+    def writestr(self, member, data):
+        """Keep a member."""
+        name = getattr(member, 'filename', member)
+        if isinstance(name, bytes):
+            name = name.decode('utf-8')
+        self.members[str.__str__(name)] = data.encode('utf-8') if isinstance(data, str) else bytes(data)
+
+
+def lookup(name, path, variables=None):
+    """The closure of the module at a path; None if it is not of a kind that runs from memory."""
+    st = os.stat(path)
+    key = (path, name, tuple(module_utils_loader._get_paths(subdirs=False)))
+    stamp = (st.st_mtime_ns, st.st_size)
+    found = _known.get(key)
+    if found is not None and found[0] == stamp:
+        return found[1]
+    built = _recall(key, stamp)
+    if built is False:
+        built = build(name, path, variables)
+        _note(key, stamp, built)
+    _known[key] = (stamp, built)
+    return built
+
+
+def build(name, path, variables=None):
+    """Find what a module needs, or None."""
+    with open(path, 'rb') as f:
+        data = f.read()
+    interpreter, arguments = module_common._extract_interpreter(data) or (None, [])
+    if module_common._is_binary(data):
+        return None
+    if module_common.REPLACER in data:
+        data = data.replace(module_common.REPLACER, _REPLACED)
+    elif not module_common.NEW_STYLE_PYTHON_MODULE_RE.search(data):
+        return None
+    legacy = 'ansible.legacy.%s' if compat.HAS_BUILT_MODULE else 'ansible.modules.%s'
+    try:
+        fqn = module_common._get_ansible_module_fqn(path)
+    except ValueError:
+        fqn = legacy % name
+    archive = _Archive()
+    given = {'name': name, 'module_fqn': fqn, 'remote_module_fqn': fqn, 'zf': archive, 'module_path': path}
+    if compat.Origin is not None:
+        tagged = compat.Origin(path=path).tag(data)
+        manager = compat.ExtensionManager.create(task_vars=variables or {})
+        if manager.extension_names:
+            return None
+        given.update(date_time=datetime.datetime.now(datetime.timezone.utc), extension_manager=manager)
+    else:
+        tagged = data
+    metadata = _call(module_common.recursive_finder, compat.FINDER_PARAMETERS, dict(given, module_data=tagged))
+    _call(module_common._add_module_to_zip, compat.ADD_MODULE_PARAMETERS, dict(given, b_module_data=data))
+    files = {}
+    for member, content in archive.members.items():
+        digest = hashlib.sha256(content).digest()
+        _contents.setdefault(digest, content)
+        files[member] = digest
+    profile = getattr(metadata, 'serialization_profile', None)
+    return Closure(fqn, profile, interpreter or '/usr/bin/python', list(arguments), files)
+
+
+def _call(function, parameters, given):
+    """Call a function of module_common with those of its parameters that this version has."""
+    return function(**dict((name, given[name]) for name in parameters if name in given))
+
+
+def register(client, closure):
+    """Tell the multiplexer of a closure, and send what it lacks."""
+    digests = [digest for digest, _ in closure.contents()]
+    contents = dict(closure.contents())
+    for _ in range(3):
+        result = client.call('closure', closure=closure.digest, parts=[b''.join(digests)], seconds=60)
+        if result.status != wire.OK:
+            raise client_mod.ClientError('closure: %s' % result.text)
+        missing = [result.out[at:at + 32] for at in range(0, len(result.out), 32)]
+        if not missing:
+            _registered.add(closure.digest)
+            return
+        for digest in missing:
+            client.send_blob(digest, contents[digest])
+    raise client_mod.ClientError('closure: content was sent, and is still missing')
+
+
+def registered(closure):
+    """Whether this process, or the one it was forked from, registered a closure."""
+    return closure.digest in _registered
+
+
+def complete(closure, name, path, variables):
+    """A closure with its files, for one that was only recalled by digest."""
+    return closure if closure.files is not None else build(name, path, variables)
+
+
+def _note_path(key):
+    name = hashlib.sha1(repr(key).encode('utf-8', 'surrogateescape')).hexdigest()
+    return os.path.join(C.DEFAULT_LOCAL_TMP, 'spindle-closures', name)
+
+
+def _note(key, stamp, built):
+    """Leave word of a closure for the workers to come, which are not forked from this one."""
+    path = _note_path(key)
+    note = {'stamp': stamp}
+    if built is not None:
+        note.update(fqn=built.fqn, digest=built.digest.hex(), profile=built.profile,
+                    interpreter=built.interpreter, arguments=built.arguments)
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        part = '%s.%d' % (path, os.getpid())
+        with open(part, 'w') as f:
+            json.dump(note, f)
+        os.rename(part, path)
+    except OSError as e:
+        log.debug('not noted: %s' % e)
+
+
+def _recall(key, stamp):
+    """What another worker noted: a closure without files, None, or False for nothing."""
+    try:
+        with open(_note_path(key)) as f:
+            note = json.load(f)
+    except (OSError, ValueError):
+        return False
+    if tuple(note['stamp']) != stamp:
+        return False
+    if 'digest' not in note:
+        return None
+    return Closure(note['fqn'], note['profile'], note['interpreter'], note['arguments'],
+                   digest=bytes.fromhex(note['digest']))

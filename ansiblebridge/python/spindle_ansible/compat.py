@@ -1,0 +1,109 @@
+"""What differs between versions of ansible-core, found by probing it.
+
+Probes look for features, not for version numbers, so that a release in between
+behaves as what it is.
+"""
+import importlib
+import inspect
+import json
+
+from ansible import constants as C
+from ansible.errors import AnsibleError
+from ansible.executor import module_common
+
+HAS_BUILT_MODULE = hasattr(module_common, '_BuiltModule')
+FINDER_PARAMETERS = inspect.signature(module_common.recursive_finder).parameters
+ADD_MODULE_PARAMETERS = inspect.signature(module_common._add_module_to_zip).parameters
+
+AUTO_MODES = ('auto', 'auto_silent', 'auto_legacy', 'auto_legacy_silent')
+
+
+def optional(module, name):
+    """An attribute of a module, or None where either does not exist."""
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None
+
+
+Origin = optional('ansible._internal._datatag._tags', 'Origin')
+ExtensionManager = optional('ansible._internal._ansiballz._builder', 'ExtensionManager')
+get_module_encoder = optional('ansible.module_utils.common.json', 'get_module_encoder')
+Direction = optional('ansible.module_utils.common.json', 'Direction')
+UnsafeText = optional('ansible.utils.unsafe_proxy', 'AnsibleUnsafeText') if not HAS_BUILT_MODULE else None
+_secrets = optional('ansible.module_utils', 'secrets')
+
+
+def encode_arguments(module_name, module_args, profile):
+    """The JSON text which the running version would hand to a module."""
+    params = {'ANSIBLE_MODULE_ARGS': module_args}
+    try:
+        if get_module_encoder is not None and HAS_BUILT_MODULE:
+            return json.dumps(params, cls=get_module_encoder(profile, Direction.CONTROLLER_TO_MODULE))
+        from ansible.parsing.ajson import AnsibleJSONEncoder
+        return json.dumps(params, cls=AnsibleJSONEncoder, vault_to_text=True)
+    except TypeError as e:
+        if HAS_BUILT_MODULE:
+            raise AnsibleError('Failed to serialize arguments for the %r module.' % (module_name,)) from e
+        raise AnsibleError('Unable to pass options to module, they must be JSON serializable: %s' % e)
+
+
+def secrets_in(encoded):
+    """The secrets that arguments hold, for versions which tell their modules; None elsewhere."""
+    masker = getattr(_secrets, '_secret_masker', None)
+    if masker is None:
+        return None
+    return sorted(masker.secrets_in_json(encoded))
+
+
+def built_module(payload, shebang, path, profile):
+    """The return value of ActionBase._configure_module."""
+    if HAS_BUILT_MODULE:
+        return module_common._BuiltModule(
+            b_module_data=payload, module_style='new', shebang=shebang, serialization_profile=profile), path
+    return 'new', shebang, payload, path
+
+
+def fact_text(value):
+    """A text that is put into facts: marked as unsafe where that is done by type."""
+    return UnsafeText(value) if UnsafeText is not None else value
+
+
+def template(templar, value):
+    """A templated value; strings without templates are left alone."""
+    if templar is None or not isinstance(value, str) or '{' not in value:
+        return value
+    return templar.template(value)
+
+
+def config_value(name, variables, default=None):
+    """A setting of Ansible as these variables see it."""
+    try:
+        return C.config.get_config_value(name, variables=variables)
+    except (AnsibleError, KeyError):
+        return default
+
+
+def plain(value):
+    """A text without the classes that Ansible puts on texts."""
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return value.decode('utf-8', 'surrogateescape')
+    text = value if isinstance(value, str) else str(value)
+    return str.__str__(text)
+
+
+def plain_tree(value):
+    """JSON-able data without the classes that Ansible puts on it."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, dict):
+        return dict((plain(k), plain_tree(v)) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return [plain_tree(v) for v in value]
+    return plain(value)

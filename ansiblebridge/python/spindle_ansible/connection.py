@@ -1,0 +1,203 @@
+"""The connection plugin: Ansible's own, with everything that travels replaced.
+
+Instances are of classes made of Connection below and the stock class, so options,
+names, variables and whatever other plugins look at are those of the stock plugin.
+And one that turns out to need what we cannot do becomes a stock connection by
+changing its class.
+"""
+import os
+import stat
+
+from ansible.errors import AnsibleFileNotFound
+from ansible.module_utils.common.text.converters import to_bytes
+
+from spindle_ansible import files
+from spindle_ansible import runtime
+from spindle_ansible import session as session_mod
+from spindle_ansible import settings
+from spindle_ansible import texts
+
+_classes = {}
+
+
+def class_for(stock, method):
+    """The class that replaces a stock connection class; the same one every time."""
+    made = _classes.get(stock)
+    if made is None:
+        made = type('Connection', (Connection, stock), {
+            'spindle_stock': stock, 'spindle_method': method, '__module__': stock.__module__,
+            '__doc__': stock.__doc__})
+        _classes[stock] = made
+    return made
+
+
+def is_ours(connection):
+    """Whether a connection's traffic is ours."""
+    return isinstance(connection, Connection)
+
+
+class Connection(object):
+    """The half of the class that is ours."""
+
+    spindle_stock = None
+    spindle_method = None
+
+    @property
+    def spindle(self):
+        """The session behind this connection."""
+        found = self.__dict__.get('_spindle_session')
+        if found is None:
+            found = self._spindle_session = session_mod.Session(self)
+        return found
+
+    def spindle_step_aside(self):
+        """Become the stock connection."""
+        self.__dict__.pop('_spindle_session', None)
+        self._connected = False
+        self.__class__ = self.spindle_stock
+
+    @property
+    def connected(self):
+        """Whether loop items may share this object."""
+        return self.spindle.connected
+
+    def matches_name(self, possible_names):
+        """Whether this object is what those names ask for."""
+        plain = set()
+        for name in possible_names:
+            short = name.rpartition('.')[2] if name.startswith(('ansible.builtin.', 'ansible.legacy.')) else name
+            plain.add('ssh' if short in ('smart', 'mitogen_ssh') else 'local' if short == 'mitogen_local' else short)
+        return self.spindle_method in plain
+
+    def _connect(self):
+        self.spindle.ensure()
+        return self
+
+    @property
+    def homedir(self):
+        """The home directory of the account that tasks run in."""
+        return self.spindle.context().hello.get('home')
+
+    def get_good_temp_dir(self):
+        """A directory on the target in which temporary files can be made."""
+        return self.spindle_temp_dir(self.spindle.context())
+
+    def spindle_temp_dir(self, context):
+        """The same for any account."""
+        found = context.hello.get('tmp')
+        if not found:
+            from ansible.errors import AnsibleError
+            raise AnsibleError(texts.NO_TEMP_DIR % '\n    '.join(context.hello.get('tmp_tried') or []))
+        return found
+
+    @property
+    def delegate_to_hostname(self):
+        """The name of the host that the task was delegated to."""
+        return getattr(self.spindle, 'delegate_to', None)
+
+    @property
+    def loader_basedir(self):
+        """The directory of the play book."""
+        return self.spindle.basedir
+
+    def exec_command(self, cmd, in_data=None, sudoable=True, mitogen_chdir=None):
+        """Run a command line in the account's login shell: (rc, stdout, stderr)."""
+        session = self.spindle
+        context = session.context(sudoable)
+        emulate_tty = sudoable and not in_data and not getattr(session, 'no_tty', False)
+        meta = session.surroundings()
+        meta['command'] = cmd.decode('utf-8', 'surrogateescape') if isinstance(cmd, bytes) else str.__str__(cmd)
+        meta['tty'] = emulate_tty
+        if mitogen_chdir:
+            meta['cwd'] = mitogen_chdir
+        parts = [to_bytes(in_data)] if in_data else []
+        result = session.call('exec', context, meta=meta, parts=parts)
+        farewell = texts.HANGUP % (self._play_context.remote_addr,)
+        ending = b'\r\n' if emulate_tty else b'\n'
+        return result.rc, result.out, result.err + to_bytes(farewell) + ending
+
+    def put_file(self, in_path, out_path):
+        """Send a file of the controller; a small one rides in the next call."""
+        b_path = to_bytes(in_path, errors='surrogate_or_strict')
+        try:
+            st = os.stat(b_path)
+        except OSError:
+            raise AnsibleFileNotFound(texts.NO_SUCH_FILE % (in_path,))
+        if not stat.S_ISREG(st.st_mode):
+            raise IOError(texts.NOT_REGULAR % (in_path,))
+        out_path = _text(out_path)
+        if st.st_size <= texts.SMALL_FILE:
+            with open(b_path, 'rb') as f:
+                content = f.read(texts.SMALL_FILE + 1)
+            if len(content) == st.st_size:
+                self.put_data(out_path, content, mode=stat.S_IMODE(st.st_mode), utimes=(st.st_atime, st.st_mtime))
+                return
+        self._put_large(os.path.abspath(os.fsdecode(b_path)), out_path, stat.S_IMODE(st.st_mode), True)
+
+    def put_data(self, out_path, data, mode=None, utimes=None):
+        """Send content as a file."""
+        if len(data) <= texts.SMALL_FILE:
+            content = bytes(data)
+            self.spindle.queue_op(files.write(_text(out_path), content, mode, utimes), content)
+            return
+        import tempfile
+        fd, path = tempfile.mkstemp(dir=session_mod.local_temp())
+        try:
+            with os.fdopen(fd, 'wb') as f:
+                f.write(data)
+            if utimes is not None:
+                os.utime(path, utimes)
+            self._put_large(path, _text(out_path), 0o600 if mode is None else mode, utimes is not None)
+        finally:
+            os.unlink(path)
+
+    def _put_large(self, src, dest, mode, times):
+        session = self.spindle
+        context = session.context()
+        session.flush()
+        session.call('put', context, meta={'src': src, 'dest': dest, 'mode': mode, 'times': times})
+
+    def fetch_file(self, in_path, out_path):
+        """Bring a file of the target."""
+        session = self.spindle
+        context = session.context()
+        session.flush()
+        session.call('get', context, meta={'src': _text(in_path), 'dest': os.path.abspath(_text(out_path))})
+
+    def reset(self):
+        """End this host's connection, whoever uses it; the next use makes a new one."""
+        session = self.spindle
+        meta = runtime.meta_settings()
+        if meta is not None:
+            session.begin(*meta)
+        session.reset()
+
+    _reset = reset
+
+    def close(self):
+        """Do what is still queued. The connection itself stays, in the multiplexer."""
+        session = self.__dict__.get('_spindle_session')
+        if session is not None:
+            session.flush()
+
+    def spindle_unsupported(self, variables):
+        """What of this task's settings we cannot do: (key, words) or None."""
+        if getattr(self._shell, '_IS_WINDOWS', False):
+            return 'shell:windows', 'a Windows shell over %s' % self.spindle_method
+        if variables.get('mitogen_via'):
+            return 'mitogen_via', 'mitogen_via'
+        become = self.become
+        if become is not None and getattr(become, 'name', None) not in settings.BECOME_METHODS:
+            name = getattr(become, 'name', 'unknown')
+            return 'become:%s' % name, 'the become method %s' % name
+        for name in ('private_key', 'pkcs11_provider'):
+            if self.spindle_method == 'ssh' and settings.option(self, name):
+                return 'option:%s' % name, 'the ssh option %s' % name
+        return None
+
+
+def _text(path):
+    """A path as text that can be turned back."""
+    if isinstance(path, bytes):
+        return path.decode('utf-8', 'surrogateescape')
+    return str.__str__(path)

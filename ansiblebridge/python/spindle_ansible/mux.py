@@ -1,0 +1,187 @@
+"""The multiplexer process: found, started and ended by ansible-playbook itself.
+
+It is started once, at the first strategy that needs it, and not waited for until a
+task needs it. It lives as long as we hold our end of a socket pair: whatever ends
+ansible-playbook ends it too.
+"""
+import atexit
+import errno
+import os
+import select
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+import uuid
+
+from spindle_ansible import client as client_mod
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+READY_SECONDS = 10.0
+END_SECONDS = 8.0
+# sun_path holds 108 bytes, one of them the end.
+SOCKET_PATH_MAX = 100
+
+
+class Unavailable(Exception):
+    """There is no usable multiplexer; the text says what to do."""
+
+
+def find_binary():
+    """The path of the spindle program: $SPINDLE_BINARY, the file spindle_binary here, or PATH."""
+    named = os.environ.get('SPINDLE_BINARY')
+    where = 'SPINDLE_BINARY'
+    if not named:
+        note = os.path.join(ROOT, 'spindle_binary')
+        try:
+            with open(note) as f:
+                named = f.read().strip()
+            where = note
+        except (IOError, OSError):
+            pass
+    if named:
+        if os.path.isfile(named) and os.access(named, os.X_OK):
+            return named
+        raise Unavailable('%s names %s, which is no program. Set SPINDLE_BINARY to the spindle program.'
+                          % (where, named))
+    found = shutil.which('spindle')
+    if found:
+        return found
+    raise Unavailable('the spindle program was not found. Put it into PATH, or set SPINDLE_BINARY to its path.')
+
+
+def _own_directory(path):
+    """Make a directory that is ours alone, or say that it is not."""
+    try:
+        os.mkdir(path, 0o700)
+    except OSError as e:
+        if e.errno != errno.EEXIST:
+            return False
+    st = os.lstat(path)
+    return stat.S_ISDIR(st.st_mode) and st.st_uid == os.geteuid() and not st.st_mode & 0o077
+
+
+def run_directory():
+    """The directory of sockets: per user, private, short enough for a socket's path."""
+    candidates = []
+    runtime = os.environ.get('XDG_RUNTIME_DIR')
+    if runtime:
+        candidates.append(os.path.join(runtime, 'spindle'))
+    candidates.append('/tmp/spindle-%d' % os.geteuid())
+    for path in candidates:
+        if len(path) + 40 <= SOCKET_PATH_MAX and _own_directory(path):
+            return path
+    raise Unavailable('no private directory for its socket: %s must belong to you, with mode 0700.'
+                      % ' or '.join(candidates))
+
+
+class Multiplexer(object):
+    """A running `spindle serve` and our hold on it."""
+
+    def __init__(self, binary):
+        self.owner = os.getpid()
+        self.path = os.path.join(run_directory(), '%d-%s.sock' % (self.owner, uuid.uuid4().hex[:8]))
+        self._ready = False
+        self._client = None
+        self._messages = tempfile.TemporaryFile()
+        self.environ = dict(os.environ)
+        ours, theirs = socket.socketpair()
+        self._lifeline = ours
+        loud = os.environ.get('MITOGEN_LOG_LEVEL', '').upper() in ('IO', 'TRACE', 'DEBUG', 'INFO')
+        try:
+            self.process = subprocess.Popen(
+                [binary, 'serve', '--socket', self.path, '--lifeline', str(theirs.fileno())],
+                pass_fds=[theirs.fileno()], start_new_session=True, stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=None if loud else self._messages)
+        except OSError as e:
+            ours.close()
+            raise Unavailable('%s could not be started: %s.' % (binary, e))
+        finally:
+            theirs.close()
+        self.binary = binary
+        os.register_at_fork(after_in_child=self._in_child) if hasattr(os, 'register_at_fork') else None
+        atexit.register(self.stop)
+
+    def _in_child(self):
+        """A fork must not keep the multiplexer alive, nor speak on its parent's socket."""
+        lifeline, self._lifeline = self._lifeline, None
+        if lifeline is not None:
+            lifeline.close()
+        parent, self._client = self._client, None
+        if parent is not None:
+            parent.close()
+
+    def wait_ready(self, seconds=READY_SECONDS):
+        """Wait until it listens and answers in our protocol; only in the process that started it."""
+        if self._ready:
+            return
+        limit = time.monotonic() + seconds
+        said = b''
+        while b'\n' not in said:
+            left = limit - time.monotonic()
+            if left <= 0 or not select.select([self._lifeline], [], [], left)[0]:
+                raise Unavailable('%s serve did not become ready within %d seconds.' % (self.binary, seconds))
+            try:
+                data = self._lifeline.recv(64)
+            except OSError as e:
+                if e.errno == errno.EINTR:
+                    continue
+                data = b''
+            if not data:
+                raise Unavailable('%s serve did not start%s. Is it the spindle program of this release?'
+                                  % (self.binary, self._last_words()))
+            said += data
+        try:
+            self.client().handshake(max(0.1, limit - time.monotonic()))
+        except (client_mod.ClientError, OSError) as e:
+            raise Unavailable('%s serve: %s. Is it the spindle program of this release?' % (self.binary, e))
+        self._ready = True
+
+    def client(self, seconds=client_mod.CONNECT_SECONDS):
+        """This process' session, opened when first asked for."""
+        if self._client is None or not self._client.alive:
+            fresh = client_mod.Client(self.path)
+            fresh.connect(seconds)
+            self._client = fresh
+        return self._client
+
+    def stop(self):
+        """End it: it has a few seconds to stop what it started, then it is killed."""
+        if os.getpid() != self.owner or self._lifeline is None:
+            return
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        self._lifeline.close()
+        self._lifeline = None
+        try:
+            self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except OSError:
+                self.process.kill()
+            self.process.wait()
+        self._messages.close()
+        for leftover, remove in ((self.path, os.unlink), (os.path.dirname(self.path), os.rmdir)):
+            try:
+                remove(leftover)
+            except OSError:
+                pass
+
+    def _last_words(self):
+        """The last line that it wrote, for an error text."""
+        try:
+            self.process.wait(1)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            self._messages.seek(0)
+            lines = self._messages.read(65536).decode('utf-8', 'replace').strip().splitlines()
+        except (OSError, ValueError):
+            lines = []
+        return ' (%s)' % lines[-1].strip() if lines else ''

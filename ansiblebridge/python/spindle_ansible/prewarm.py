@@ -1,0 +1,117 @@
+"""Work done once in the parent which every worker would do for itself.
+
+A worker inherits what its parent has in memory, and takes with it what it finds out. So
+plugins are looked up, and modules put together, before the first fork that needs them.
+"""
+from ansible.plugins.loader import action_loader, become_loader, get_shell_plugin, module_loader
+
+from spindle_ansible import client as client_mod
+from spindle_ansible import closure as closure_mod
+from spindle_ansible import log
+from spindle_ansible import runtime
+
+# Actions that need no connection.
+LOCAL_ACTIONS = frozenset((
+    'add_host', 'assert', 'debug', 'fail', 'group_by', 'import_playbook', 'import_role', 'import_tasks',
+    'include', 'include_role', 'include_tasks', 'include_vars', 'meta', 'pause', 'set_fact', 'set_stats',
+    'validate_argument_spec',
+))
+
+# Modules that action plugins run besides, or instead of, the one of their own name.
+ACTION_MODULES = {
+    'shell': ('command',),
+    'command': ('command',),
+    'copy': ('stat', 'copy', 'file'),
+    'template': ('stat', 'copy', 'file'),
+    'assemble': ('stat', 'assemble', 'copy', 'file'),
+    'unarchive': ('stat', 'unarchive'),
+    'fetch': ('stat',),
+    'mitogen_fetch': ('stat',),
+    'script': (),
+    'raw': (),
+    'mitogen_get_stack': (),
+    'gather_facts': ('setup',),
+    'wait_for_connection': ('ping',),
+    'reboot': ('setup',),
+    'uri': ('uri',),
+    'async_status': ('async_status',),
+}
+
+
+def short(action):
+    """An action's name without the prefix of Ansible's own collection."""
+    for prefix in ('ansible.builtin.', 'ansible.legacy.'):
+        if action.startswith(prefix):
+            return action[len(prefix):]
+    return action
+
+
+def modules_of(action, variables):
+    """The modules that a task will probably run."""
+    name = short(action)
+    if name in ACTION_MODULES:
+        return ['ansible.legacy.%s' % module for module in ACTION_MODULES[name]]
+    facts = variables.get('ansible_facts') or {}
+    if name == 'package':
+        manager = facts.get('pkg_mgr')
+        return ['ansible.legacy.%s' % manager] if manager else ['ansible.legacy.setup']
+    if name == 'service':
+        manager = facts.get('service_mgr')
+        return ['ansible.legacy.%s' % ('systemd' if manager == 'systemd' else 'service')] if manager else []
+    return [action]
+
+
+def needs_connection(action):
+    """Whether a task will use its connection."""
+    return short(action) not in LOCAL_ACTIONS
+
+
+class Warmer(object):
+    """Warms what tasks need, each thing once."""
+
+    def __init__(self, hooks):
+        self._hooks = hooks
+        self._plugins = set()
+        self._modules = {}
+
+    def warm(self, task, variables):
+        """For a task that is about to be queued."""
+        collections = tuple(task.collections or ())
+        self._warm_plugins(task, collections)
+        for name in modules_of(task.action, variables):
+            self._warm_module(name, collections, variables)
+
+    def _warm_plugins(self, task, collections):
+        key = (task.action, collections)
+        if key in self._plugins:
+            return
+        self._plugins.add(key)
+        collection_list = list(collections) or None
+        module_loader.find_plugin_with_context(task.action, collection_list=collection_list)
+        for name, listed in ((task.action, collection_list), ('ansible.legacy.normal', None)):
+            if action_loader.has_plugin(name, collection_list=listed):
+                self._hooks.actions(name, class_only=True, collection_list=listed)
+        if short(task.action) in ('template', 'assemble'):
+            self._hooks.actions('ansible.legacy.copy', class_only=True)
+        for name in ('ssh', 'local'):
+            self._hooks.connections(name, class_only=True)
+        become_loader.get('sudo', class_only=True)
+        get_shell_plugin(shell_type='sh')
+
+    def _warm_module(self, name, collections, variables):
+        key = (name, collections)
+        path = self._modules.get(key, False)
+        if path is False:
+            found = module_loader.find_plugin_with_context(name, '', collection_list=list(collections) or None)
+            path = found.plugin_resolved_path if found.resolved else None
+            self._modules[key] = path
+        if not path:
+            return
+        try:
+            closure = closure_mod.lookup(str.__str__(name), str.__str__(path), variables)
+            if closure is not None and not closure_mod.registered(closure):
+                full = closure_mod.complete(closure, name, path, variables)
+                runtime.wait_ready()
+                closure_mod.register(runtime.client(), full)
+        except client_mod.ClientError as e:
+            log.debug('not registered: %s: %s' % (name, e))

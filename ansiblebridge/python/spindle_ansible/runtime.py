@@ -1,0 +1,70 @@
+"""What one ansible-playbook process, and each worker it forks, knows of Spindle.
+
+Module state, because a fork must inherit it and every plugin must find it.
+"""
+import os
+
+from spindle_ansible import mux as mux_mod
+
+_mux = None
+_broken = None
+_active = 0
+_meta = None
+
+
+def active():
+    """Whether a strategy of ours is running, with a multiplexer behind it."""
+    return _active > 0 and _mux is not None and _broken is None
+
+
+def enter():
+    """A strategy of ours begins to run. Raises Unavailable where there is nothing to run with."""
+    global _mux, _active
+    if _broken is not None:
+        raise _broken
+    if _mux is None:
+        _mux = mux_mod.Multiplexer(mux_mod.find_binary())
+    _active += 1
+
+
+def leave():
+    """A strategy of ours ends."""
+    global _active
+    _active -= 1
+
+
+def give_up(reason):
+    """For the rest of this run there is no Spindle."""
+    global _broken
+    _broken = reason
+
+
+def given_up():
+    """Whether, in this run, it was found that there is no Spindle."""
+    return _broken is not None
+
+
+def wait_ready():
+    """Wait for the multiplexer, in the process that started it."""
+    _mux.wait_ready()
+
+
+def client():
+    """This process' session with the multiplexer."""
+    return _mux.client()
+
+
+def mux_environment():
+    """The environment that the multiplexer was started with."""
+    return _mux.environ if _mux is not None else os.environ
+
+
+def set_meta(found):
+    """What a connection needs to know during a meta task, where no action tells it."""
+    global _meta
+    _meta = found
+
+
+def meta_settings():
+    """(variables, templar, basedir) during a meta task, else None."""
+    return _meta

@@ -1,0 +1,257 @@
+"""One connection's dealings with the multiplexer.
+
+A session belongs to a connection plugin object, so to one task of one host; loop
+items share it. It knows which settings it was connected with, holds the contexts
+that the multiplexer named, and makes the calls.
+"""
+import os
+
+from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleModuleError
+
+from spindle_ansible import client as client_mod
+from spindle_ansible import compat
+from spindle_ansible import files
+from spindle_ansible import log
+from spindle_ansible import runtime
+from spindle_ansible import settings
+from spindle_ansible import texts
+from spindle_ansible import wire
+
+# What the multiplexer gets on top of the hops' own time limits, and we on top of that.
+GRACE_SECONDS = 5
+
+
+class Context(object):
+    """An account that calls can be made to."""
+
+    __slots__ = ('name', 'hello')
+
+    def __init__(self, name, hello):
+        self.name = name
+        self.hello = hello or {}
+
+
+class Session(object):
+    """The state behind a connection plugin object."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.variables = {}
+        self.templar = None
+        self.basedir = None
+        self.depth = 0
+        self.queue = files.Queue()
+        self.target = None
+        self.login = None
+        self.python = None
+        self._key = None
+        self._fresh = False
+
+    @property
+    def connected(self):
+        """Whether contexts are known that nothing speaks against."""
+        return self.target is not None
+
+    def begin(self, variables, templar, basedir):
+        """A task, or a loop's next item, begins: what it set may differ from the last one's."""
+        self.variables = variables
+        self.templar = templar
+        self.basedir = basedir
+        self._fresh = False
+
+    def source(self):
+        """Where settings come from now."""
+        return settings.Source(self.connection, self.variables, self.templar)
+
+    def interpreter(self):
+        """The Python setting that is in force now."""
+        if self.python is None or not self._fresh:
+            self.python = settings.Interpreter(self.variables, self.templar)
+        return self.python
+
+    def ensure(self):
+        """Be connected as the settings of now say."""
+        if self._fresh and self.target is not None:
+            return
+        python = self.interpreter()
+        way = settings.hops(self.source(), python)
+        key = client_mod.encode_meta({'hops': way, 'python': python.discovered})
+        if self.target is None or key != self._key:
+            self.forget()
+            self._dial(way, python)
+            self._key = key
+        self._fresh = True
+
+    def _dial(self, way, python):
+        self._connect(way)
+        if python.auto and python.discovered:
+            self.pin(python.discovered, way)
+
+    def pin(self, interpreter, way=None):
+        """Make the agents run in this interpreter. Usually they do already: discovery found the same."""
+        way = way or settings.hops(self.source(), self.interpreter())
+        contexts = [self.login] if len(way) == 1 else [self.login, self.target]
+        stray = [hop for hop, context in zip(way, contexts) if context.hello.get('python') != interpreter]
+        if not stray:
+            return
+        log.debug('changing over to %s' % interpreter, host=self.connection._play_context.remote_addr)
+        for hop in stray:
+            hop['python'] = [interpreter]
+        self._connect(way)
+
+    def _connect(self, way):
+        seconds = settings.seconds(way) + GRACE_SECONDS
+        result = self._exchange('connect', meta={'hops': way, 'timeout_ms': seconds * 1000},
+                                seconds=seconds + GRACE_SECONDS)
+        if result.status != wire.OK:
+            self._raise(result, connecting=True)
+        reply = result.json()
+        self.target = Context(reply['context'], reply.get('hello'))
+        login = reply.get('login') or reply
+        self.login = Context(login['context'], login.get('hello'))
+
+    def forget(self):
+        """Hold no contexts. What was queued for them is lost with them."""
+        self.target = self.login = None
+        self.queue.clear()
+        self._fresh = False
+
+    def context(self, sudoable=True):
+        """The account for a command: that of the task, or the login one."""
+        self.ensure()
+        return self.target if sudoable else self.login
+
+    def call(self, op, context, meta=None, parts=(), closure=b'', timeout_ms=0, check=True):
+        """Make a call to a context, with what is queued riding in it."""
+        meta = dict(meta or {})
+        if self.queue and self.queue.context is not context:
+            self.flush()
+        queued = self.queue
+        if queued:
+            meta['pre'] = list(queued.ops)
+            parts = list(queued.contents) + list(parts)
+        result = self._exchange(op, context=context.name, meta=meta, parts=parts, closure=closure,
+                                timeout_ms=timeout_ms)
+        if result.status != wire.UNKNOWN_CLOSURE:
+            queued.clear()
+        if check and result.status != wire.OK:
+            self._raise(result)
+        return result
+
+    def queue_op(self, op, content=None, context=None):
+        """Let a file operation ride in the next call."""
+        context = context or self.context()
+        if self.queue and self.queue.context is not context:
+            self.flush()
+        self.queue.add(context, op, content)
+
+    def flush(self):
+        """Do now what is queued."""
+        if not self.queue:
+            return
+        context = self.queue.context
+        ops, contents = self.queue.ops, self.queue.contents
+        self.queue.clear()
+        result = self._exchange('files', context=context.name, meta={'ops': ops}, parts=contents)
+        if result.status != wire.OK:
+            self._raise(result)
+
+    def run_ops(self, ops, context):
+        """File operations whose results are wanted: those, or the error's text as second."""
+        result = self.call('files', context, meta={'ops': ops}, check=False)
+        if result.status == wire.ERROR:
+            return None, result.text
+        if result.status != wire.OK:
+            self._raise(result)
+        return result.json(), None
+
+    def remove(self, path):
+        """Remove a temporary tree without waiting for it."""
+        if self.queue.drop_below(path) or self.target is None:
+            return
+        try:
+            self.flush()
+            runtime.client().call('files', context=self.target.name, meta={'ops': [files.remove(path)]}, noreply=True)
+        except (client_mod.ClientError, AnsibleError) as e:
+            log.debug('not removed: %s: %s' % (path, e))
+
+    def environment(self):
+        """What a local task must see differently from the multiplexer that started its agent."""
+        if self.connection.spindle_method != 'local':
+            return None
+        before = runtime.mux_environment()
+        now = dict(os.environ)
+        changes = dict((k, v) for k, v in now.items() if before.get(k) != v)
+        changes.update((k, None) for k in before if k not in now)
+        return changes or None
+
+    def directory(self):
+        """Where local tasks run; elsewhere the account's home, where the agent is."""
+        if self.connection.spindle_method != 'local' or not self.basedir:
+            return None
+        return compat.plain(self.basedir)
+
+    def surroundings(self, extra=None):
+        """The meta keys of a call that runs something."""
+        meta = {}
+        env = self.environment()
+        if extra:
+            env = dict(env or {}, **extra)
+        if env:
+            meta['env'] = env
+        cwd = self.directory()
+        if cwd:
+            meta['cwd'] = cwd
+        return meta
+
+    def reset(self):
+        """Stop the login account's agent and all that is below it. No connection: nothing to do."""
+        way = settings.hops(self.source(), self.interpreter(), become=False)
+        if self.login is None:
+            result = self._exchange('reset', meta={'hops': way}, seconds=settings.seconds(way) + GRACE_SECONDS)
+            if result.status == wire.OK:
+                return
+            try:
+                self._connect(way)
+            except AnsibleError as e:
+                log.debug('nothing to reset: %s' % e)
+                return
+        result = self._exchange('reset', context=self.login.name, seconds=settings.seconds(way) + 30)
+        self.forget()
+        if result.status not in (wire.OK, wire.UNREACHABLE):
+            log.debug('reset: %s' % result.text)
+
+    def _exchange(self, op, context='', seconds=None, **kwargs):
+        """A call, with a multiplexer that cannot be spoken to as Ansible's error."""
+        try:
+            client = runtime.client()
+        except (client_mod.ClientError, OSError) as e:
+            raise AnsibleError(texts.CANNOT_CONNECT % (e,))
+        try:
+            return client.call(op, context=context, seconds=seconds, **kwargs)
+        except client_mod.ClientError as e:
+            self.forget()
+            raise AnsibleConnectionFailure(texts.DISCONNECTED % (e,))
+
+    def _raise(self, result, connecting=False):
+        """An answer other than OK as the exception that makes the task end as it should."""
+        text = compat.plain(result.text)
+        if result.status == wire.UNREACHABLE:
+            self.forget()
+            if not connecting and not text.startswith(texts.DISCONNECTED[:22]):
+                text = texts.DISCONNECTED % (text or 'the respondent Context has disconnected')
+            raise AnsibleConnectionFailure(text)
+        if result.status == wire.FAILED:
+            raise AnsibleModuleError(text)
+        if result.status == wire.ERROR:
+            raise AnsibleError(text)
+        if result.status == wire.TIMEOUT:
+            raise AnsibleError('timed out: %s' % text)
+        self.forget()
+        raise AnsibleError('spindle: %s (status %d)' % (text, result.status))
+
+
+def local_temp():
+    """The directory for temporary files of this run on the controller."""
+    return C.DEFAULT_LOCAL_TMP

@@ -1,0 +1,40 @@
+"""mitogen_get_stack: which hops lead to a host, with all their settings."""
+from ansible.plugins.action import ActionBase
+
+from spindle_ansible import connection as connection_mod
+from spindle_ansible import discovery
+from spindle_ansible import settings
+
+
+class StackAction(ActionBase):
+    """Returns the hops of the task's connection. Passwords are in it, in the clear."""
+
+    def run(self, tmp=None, task_vars=None):
+        """Work the hops out; a connection is made only where the interpreter has to be discovered."""
+        if not connection_mod.is_ours(self._connection):
+            return {'skipped': True}
+        super(StackAction, self).run(tmp, task_vars)
+        session = self._connection.spindle
+        python = session.interpreter()
+        discovered = False
+        if python.auto:
+            discovered = python.discovered or self._spindle_discover(python, task_vars or {})
+        way = settings.hops(session.source(), python)
+        shown = []
+        for at, hop in enumerate(way):
+            kwargs = dict(hop['kwargs'])
+            if kwargs['python_path'] is None:
+                kwargs['python_path'] = [discovered]
+            entry = {'method': hop['method'], 'kwargs': kwargs}
+            if at:
+                entry['enable_lru'] = True
+            shown.append(entry)
+        return {'changed': True, 'result': shown, 'discovered_interpreter': discovered,
+                '_ansible_verbose_always': True}
+
+    def _spindle_discover(self, python, task_vars):
+        variables = self._spindle_variables(task_vars)
+        required = discovery.required(python)
+        found = discovery.discover(self, required, variables)
+        discovery.record(self, required, found, variables, task_vars)
+        return str.__str__(found)

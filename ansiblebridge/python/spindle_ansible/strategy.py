@@ -1,0 +1,122 @@
+"""The strategies: Ansible's own, with the hooks in place while they run."""
+import gc
+import os
+
+from ansible.plugins.loader import action_loader, connection_loader, strategy_loader
+from ansible.template import Templar
+
+from spindle_ansible import compat
+from spindle_ansible import loaders
+from spindle_ansible import log
+from spindle_ansible import mux as mux_mod
+from spindle_ansible import prewarm
+from spindle_ansible import runtime
+from spindle_ansible import settings
+from spindle_ansible import texts
+
+PLUGINS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'plugins')
+
+_frozen = []
+
+
+def give_up(reason):
+    """Go on without Spindle, and say so once."""
+    runtime.give_up(reason)
+    log.warn_once('unavailable', texts.UNAVAILABLE % reason)
+
+
+class StrategyMixin(object):
+    """Goes in front of a strategy class of Ansible's."""
+
+    _spindle_warmer = None
+    _spindle_waited = False
+
+    def run(self, iterator, play_context):
+        """Run the play with the hooks in place; without them if there is nothing behind them."""
+        if runtime.given_up():
+            return super(StrategyMixin, self).run(iterator, play_context)
+        try:
+            runtime.enter()
+        except mux_mod.Unavailable as e:
+            give_up(e)
+            return super(StrategyMixin, self).run(iterator, play_context)
+        hooks = loaders.Hooks()
+        self._spindle_warmer = prewarm.Warmer(hooks)
+        for loader, name in ((connection_loader, 'connection'), (action_loader, 'action')):
+            loader.add_directory(os.path.join(PLUGINS, name))
+        try:
+            hooks.install()
+            return super(StrategyMixin, self).run(iterator, play_context)
+        finally:
+            hooks.remove()
+            runtime.leave()
+
+    def _queue_task(self, host, task, task_vars, play_context):
+        if self._spindle_warmer is not None and not runtime.given_up():
+            self._spindle_prepare(task, task_vars, play_context)
+        return super(StrategyMixin, self)._queue_task(host, task, task_vars, play_context)
+
+    def _spindle_prepare(self, task, task_vars, play_context):
+        """Before a fork: warm what the worker needs, and know that there is a multiplexer."""
+        if not prewarm.needs_connection(task.action):
+            return
+        self._spindle_report(task, task_vars, play_context)
+        try:
+            self._spindle_warmer.warm(task, task_vars)
+            if not self._spindle_waited:
+                runtime.wait_ready()
+                self._spindle_waited = True
+        except mux_mod.Unavailable as e:
+            give_up(e)
+            return
+        except Exception as e:  # the worker will meet it again, and report it as the task's
+            log.debug('not warmed: %s: %r' % (task.action, e))
+        if not _frozen:
+            _frozen.append(True)
+            gc.collect()
+            gc.freeze()
+
+    def _spindle_report(self, task, task_vars, play_context):
+        """Warn of what is not supported here, where it is said once, and not in every worker."""
+        try:
+            variables = task_vars
+            if task.delegate_to:
+                variables = (task_vars.get('ansible_delegated_vars') or {}).get(task.delegate_to) or {}
+            if variables.get('mitogen_via'):
+                log.warn_once('mitogen_via', texts.UNSUPPORTED % 'mitogen_via')
+            connection = self._spindle_value(variables.get('ansible_connection') or task.connection, variables)
+            if connection and loaders.method_of(connection) is None:
+                log.warn_once('connection:%s' % connection,
+                              texts.UNSUPPORTED % ('the connection type %s' % compat.plain(connection)))
+            become = variables.get('ansible_become')
+            if become or (become is None and task.become):
+                method = variables.get('ansible_become_method') or task.become_method
+                method = compat.plain(self._spindle_value(method, variables) or 'sudo')
+                if prewarm.short(method) not in settings.BECOME_METHODS:
+                    log.warn_once('become:%s' % prewarm.short(method),
+                                  texts.UNSUPPORTED % ('the become method %s' % method))
+        except Exception as e:  # templates that need what only the worker knows
+            log.debug('settings not known yet: %r' % (e,))
+
+    def _spindle_value(self, value, variables):
+        if isinstance(value, str) and '{{' in value:
+            return Templar(loader=self._loader, variables=variables).template(value)
+        return value
+
+    def _execute_meta(self, task, play_context, iterator, target_host):
+        if runtime.active() and task.args.get('_raw_params') == 'reset_connection':
+            variables = self._variable_manager.get_vars(
+                play=iterator._play, host=target_host, task=task,
+                _hosts=self._hosts_cache, _hosts_all=self._hosts_cache_all)
+            templar = Templar(loader=self._loader, variables=variables)
+            runtime.set_meta((variables, templar, self._loader.get_basedir()))
+        try:
+            return super(StrategyMixin, self)._execute_meta(task, play_context, iterator, target_host)
+        finally:
+            runtime.set_meta(None)
+
+
+def strategy(name):
+    """The class that stands for a strategy of Ansible's."""
+    base = strategy_loader.get(name, class_only=True)
+    return type('StrategyModule', (StrategyMixin, base), {'__doc__': base.__doc__})

@@ -1,0 +1,40 @@
+"""Texts that users, their tests and their log filters know, and limits.
+
+Many are Mitogen's: play books and monitoring match them by substring.
+"""
+
+OUTSIDE_STRATEGY = (
+    'Mitogen connection types may only be instantiated when one of the "mitogen_*" strategies are active.'
+)
+
+CANNOT_CONNECT = (
+    'The task worker cannot connect. Ansible may be shutting down, or the maximum open files limit may have been '
+    'exceeded. If this occurs midway through a run, please retry after increasing the open file limit (ulimit -n). '
+    'Original error: %s'
+)
+
+DISCONNECTED = (
+    'Mitogen was disconnected from the remote environment while a call was in-progress. If you feel this is in '
+    'error, please file a bug. Original error was: %s'
+)
+
+NO_TEMP_DIR = (
+    'Unable to find a useable temporary directory. This likely means no\n'
+    'system-supplied TMP directory can be written to.\n'
+    '\n'
+    'The following paths were tried:\n'
+    '    %s'
+)
+
+NO_SUCH_FILE = 'file or module does not exist: %s'
+NOT_REGULAR = "'%s' is not a regular file."
+BAD_COMPRESSION = 'expected yes/no/true/false/0/1, got %r'
+HANGUP = 'Shared connection to %s closed.'
+
+UNSUPPORTED = 'Spindle: %s is not supported yet; what uses it runs over Ansible\'s own connection.'
+UNAVAILABLE = 'Spindle is not used in this run, which goes on over Ansible\'s own connections: %s'
+
+# Content up to this size travels inside the next call instead of in a transfer of its own.
+SMALL_FILE = 124 * 1024
+
+TEMP_PREFIX = 'ansible_mitogen_action_'
