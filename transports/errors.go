@@ -2,6 +2,7 @@ package transports
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -61,7 +62,7 @@ const (
 func StartError(argv []string, err error) *ConnectError {
 	return &ConnectError{
 		Class: Unreachable,
-		Text:  "Child start failed: " + osText(err) + ". Command was: " + shellescape.QuoteCommand(argv),
+		Text:  "Child start failed: " + startText(argv, err) + ". Command was: " + shellescape.QuoteCommand(argv),
 		Err:   err,
 	}
 }
@@ -76,19 +77,34 @@ func PTYError(err error) *ConnectError {
 	}
 }
 
+// startText names the error and the program in the form that Python gives to such errors, which users know.
+func startText(argv []string, err error) string {
+	errno, ok := errorNumber(err)
+	if !ok || len(argv) == 0 {
+		return osText(err)
+	}
+	return fmt.Sprintf("[Errno %d] %s: '%s'", int(errno), osText(err), argv[0])
+}
+
 // osText is what the system says about err, without the operation and path that Go puts around it.
 func osText(err error) string {
-	if errors.Is(err, exec.ErrNotFound) {
-		return syscall.ENOENT.Error()
+	errno, ok := errorNumber(err)
+	if !ok {
+		return strings.TrimSuffix(err.Error(), ".")
 	}
+	text := errno.Error()
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+func errorNumber(err error) (syscall.Errno, bool) {
 	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno.Error()
+	switch {
+	case errors.As(err, &errno):
+		return errno, true
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
+		return syscall.ENOENT, true
 	}
-	if errors.Is(err, os.ErrNotExist) {
-		return syscall.ENOENT.Error()
-	}
-	return strings.TrimSuffix(err.Error(), ".")
+	return 0, false
 }
 
 // ExitError is the cause of a [ConnectError] if the program ended too early.
