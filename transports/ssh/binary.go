@@ -1,0 +1,92 @@
+package ssh
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	"spindle/transports"
+)
+
+// dialBinary starts the ssh program by way of via and talks to it.
+func (d *Dialer) dialBinary(ctx context.Context, via transports.Spawner, p transports.Program, why string) (*transports.Booted, error) {
+	return transports.Plan{
+		Command: transports.Command{Argv: d.settings.argv(p.Argv), Mode: d.settings.mode()},
+		Script:  d.settings.script(),
+		How:     Binary,
+		Why:     why,
+	}.Dial(ctx, via, p)
+}
+
+// mode: terminals are few, so ssh gets one only if it has a password to ask for.
+func (s *settings) mode() transports.Mode {
+	if s.password.IsSet() {
+		return transports.ControlTTY
+	}
+	return transports.Pipes
+}
+
+// Names of prompts.
+const (
+	promptPassword   = "password"
+	promptPassphrase = "passphrase"
+)
+
+var (
+	askPassword   = regexp.MustCompile(`(?i)password`)
+	askPassphrase = regexp.MustCompile(`(?i)enter passphrase for .*: ?$`)
+	askHostKey    = regexp.MustCompile(`(?i)are you sure you want to continue connecting \(yes/no(/\[fingerprint\])?\)\?`)
+
+	sayHostKey = regexp.MustCompile(`(?i)^\s*host key verification failed\.`)
+	// Anchored: a shell's "cd: Permission denied" is not meant.
+	sayDenied  = regexp.MustCompile(`^(?:[^@\s]+@[^\s:]+: )?Permission denied`)
+	sayTooMany = regexp.MustCompile(`Too many authentication failures`)
+	sayConnect = regexp.MustCompile(`^ssh: (connect to host .* port \d+: .*|Could not resolve hostname .*)$`)
+)
+
+// script is what ssh may ask and complain about.
+func (s *settings) script() transports.Script {
+	denied := func(line string, answered func(string) bool) string {
+		switch {
+		case answered(promptPassword):
+			return textPasswordWrong
+		case !s.password.IsSet() && strings.Contains(strings.ToLower(line), "password"):
+			return textPasswordNeeded
+		}
+		return textRefused
+	}
+	connect := func(line string, _ func(string) bool) string {
+		if strings.HasSuffix(line, ": Connection timed out") {
+			return transports.TextTimeout
+		}
+		return line
+	}
+	failures := []transports.Failure{
+		{Pattern: sayHostKey, Text: textHostKey},
+		{Pattern: sayTooMany, Text: textRefused + ": Too many authentication failures"},
+		{Pattern: sayDenied, Explain: denied},
+		{Pattern: sayConnect, Explain: connect},
+	}
+	if s.checkHostKeys == ignoreHostKeys {
+		failures = append(failures, transports.Failure{Pattern: askHostKey, Partial: true, Text: textAskedAnyway})
+	} else {
+		// Nobody is there to say yes.
+		failures = append(failures, transports.Failure{Pattern: askHostKey, Partial: true, Text: textHostKey})
+	}
+	return transports.Script{
+		Prompts: []transports.Prompt{
+			// An empty answer makes ssh go on to the next key.
+			{
+				Name: promptPassphrase, Pattern: askPassphrase, Answer: transports.NewSecret(""), Public: true,
+				Again: textRefused,
+			},
+			{
+				Name: promptPassword, Pattern: askPassword, Answer: s.password,
+				Required: textPasswordNeeded, Again: textPasswordWrong,
+			},
+		},
+		Failures: failures,
+		Class:    transports.Unreachable,
+		Timeout:  s.connectTimeout,
+	}
+}

@@ -1,0 +1,97 @@
+package ssh
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+)
+
+// tokens are the values of %-sequences in ssh's options.
+type tokens map[byte]string
+
+// newTokens knows the sequences that file names take. ssh -G expands some options and leaves others as they were.
+func newTokens(alias, hostname, port, remoteUser, jump, keyAlias string) tokens {
+	local, _ := os.Hostname()
+	short, _, _ := strings.Cut(local, ".")
+	name, home := "", homeDir()
+	if u, err := user.LookupId(strconv.Itoa(os.Getuid())); err == nil {
+		name, home = u.Username, u.HomeDir
+	}
+	if keyAlias == "" {
+		keyAlias = hostname
+	}
+	sum := sha1.Sum([]byte(local + hostname + port + remoteUser + jump))
+	return tokens{
+		'%': "%", 'h': hostname, 'n': alias, 'p': port, 'r': remoteUser,
+		'd': home, 'u': name, 'i': strconv.Itoa(os.Getuid()),
+		'l': local, 'L': short, 'j': jump, 'k': keyAlias, 'C': hex.EncodeToString(sum[:]),
+	}
+}
+
+// only keeps the sequences that an option takes.
+func (t tokens) only(letters string) tokens {
+	kept := tokens{'%': "%"}
+	for i := range len(letters) {
+		kept[letters[i]] = t[letters[i]]
+	}
+	return kept
+}
+
+// percent expands %-sequences. An unknown one is an error, as it is for ssh.
+func (t tokens) percent(text string) (string, error) {
+	if !strings.Contains(text, "%") {
+		return text, nil
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] != '%' {
+			b.WriteByte(text[i])
+			continue
+		}
+		i++
+		if i == len(text) {
+			return "", fmt.Errorf("a lone %% ends %q", text)
+		}
+		value, ok := t[text[i]]
+		if !ok {
+			return "", fmt.Errorf("unknown sequence %%%c in %q", text[i], text)
+		}
+		b.WriteString(value)
+	}
+	return b.String(), nil
+}
+
+// path expands a file name: ~, %-sequences and ${VARIABLE}.
+func (t tokens) path(text string) (string, error) {
+	text, err := t.percent(expandHome(text, t['d']))
+	if err != nil {
+		return "", err
+	}
+	return expandVariables(text)
+}
+
+// expandVariables replaces ${NAME}. An unset one is an error, as it is for ssh.
+func expandVariables(text string) (string, error) {
+	for {
+		before, rest, found := strings.Cut(text, "${")
+		if !found {
+			return text, nil
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return "", fmt.Errorf("${ without } in %q", text)
+		}
+		value, ok := os.LookupEnv(name)
+		if !ok {
+			return "", fmt.Errorf("variable %s in %q is not set", name, text)
+		}
+		if strings.Contains(value, "${") {
+			return "", fmt.Errorf("variable %s holds another", name)
+		}
+		text = before + value + after
+	}
+}
