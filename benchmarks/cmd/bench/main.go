@@ -14,9 +14,9 @@ import (
 	"syscall"
 	"time"
 
-	"spindle/benchmarks/meter"
 	"spindle/benchmarks/run"
 	"spindle/benchmarks/target"
+	"spindle/tests/proxy"
 )
 
 // runLimit bounds one run of Ansible. The slowest takes a minute on a slow machine.
@@ -101,7 +101,7 @@ type bench struct {
 	target    *target.Process
 	labs      [places]*run.Lab
 	counting  [places]*run.Lab
-	meter     *meter.Meter
+	proxy     *proxy.Proxy
 	engines   []run.Engine
 	cases     []oneCase
 	rows      []row
@@ -140,11 +140,10 @@ func (b *bench) setUp(ctx context.Context) error {
 	b.addresses[oneNodeBulk] = b.addresses[oneNode]
 	b.addresses[sameAddress] = slices.Repeat(b.addresses[oneNode], nodes)
 
-	direct := fmt.Sprintf("127.0.0.1:%d", b.target.Port)
-	if b.meter, err = meter.Listen(direct, meter.Options{Delay: b.delay}); err != nil {
+	if b.proxy, err = b.target.Proxy(b.delay); err != nil {
 		return err
 	}
-	b.cleanup = append(b.cleanup, b.meter.Close)
+	b.cleanup = append(b.cleanup, func() error { b.proxy.Close(); return nil })
 	for p := range places {
 		if b.counting[p], err = b.lab(p, "c", true); err != nil {
 			return err
@@ -159,16 +158,16 @@ func (b *bench) setUp(ctx context.Context) error {
 	return b.chooseCases()
 }
 
-// lab makes the lab of one place, directly at the target or behind the meter.
-func (b *bench) lab(p place, prefix string, metered bool) (*run.Lab, error) {
+// lab makes the lab of one place, directly at the target or behind the proxy.
+func (b *bench) lab(p place, prefix string, proxied bool) (*run.Lab, error) {
 	dir, err := b.subdirectory(fmt.Sprintf("%s%d", prefix, p))
 	if err != nil {
 		return nil, err
 	}
 	addresses := slices.Clone(b.addresses[p])
-	if metered {
+	if proxied {
 		for i := range addresses {
-			addresses[i] = target.Address{Host: "127.0.0.1", Port: b.meter.Addr().Port}
+			addresses[i] = target.Address{Host: "127.0.0.1", Port: b.proxy.Addr().Port}
 		}
 	}
 	return run.NewLab(run.Options{
@@ -267,12 +266,11 @@ func (b *bench) count(ctx context.Context) error {
 		}
 		for k, engine := range b.engines {
 			b.progress("counting: %s, %s", one.title, engine.Title)
-			before := b.meter.Counts()
+			b.proxy.Reset()
 			if _, err := b.once(ctx, b.counting[one.place], one, engine); err != nil {
 				return err
 			}
-			counts := b.meter.Counts().Sub(before)
-			b.rows[i].Engines[k].Traffic = &counts
+			b.rows[i].Engines[k].Traffic = trafficOf(b.proxy.Counters())
 		}
 	}
 	return nil

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"spindle/benchmarks/meter"
 	"spindle/benchmarks/run"
+	"spindle/tests/proxy"
 )
 
 // report is everything one comparison found out.
@@ -36,11 +36,23 @@ type row struct {
 
 // column is one engine's results in one case.
 type column struct {
-	Name    string        `json:"name"`
-	Title   string        `json:"title"`
-	Wall    []float64     `json:"wall_seconds"`
-	CPU     []float64     `json:"cpu_seconds"`
-	Traffic *meter.Counts `json:"traffic,omitempty"`
+	Name    string    `json:"name"`
+	Title   string    `json:"title"`
+	Wall    []float64 `json:"wall_seconds"`
+	CPU     []float64 `json:"cpu_seconds"`
+	Traffic *traffic  `json:"traffic,omitempty"`
+}
+
+// traffic is what crossed the wire in one run.
+type traffic struct {
+	Connections int64 `json:"connections"`
+	RoundTrips  int64 `json:"round_trips"`
+	Up          int64 `json:"bytes_to_target"`
+	Down        int64 `json:"bytes_from_target"`
+}
+
+func trafficOf(c proxy.Counters) *traffic {
+	return &traffic{Connections: c.Connections, RoundTrips: c.Flights, Up: c.Up, Down: c.Down}
 }
 
 func newRow(one oneCase, engines []run.Engine) row {

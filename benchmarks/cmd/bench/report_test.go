@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"spindle/benchmarks/meter"
-
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -33,10 +31,10 @@ func TestMarkdown(t *testing.T) {
 		Taken: "2026-11-23 12:00 UTC", CPUs: 2, Ansible: "ansible [core 2.14.18]", Spindle: "spindle 0.1.0", Server: "OpenSSH_9.2p1",
 		Rounds: 3, Delay: "0s", Rows: []row{{Title: "ping", Engines: []column{
 			{Name: "stock", Title: "stock Ansible", Wall: []float64{2, 3, 1}, CPU: []float64{1}},
-			{Name: "spindle", Title: "Spindle", Wall: []float64{1, 0.5, 2}, CPU: []float64{2}, Traffic: &meter.Counts{}},
+			{Name: "spindle", Title: "Spindle", Wall: []float64{1, 0.5, 2}, CPU: []float64{2}, Traffic: &traffic{}},
 		}}},
 	}
-	r.Rows[0].Engines[0].Traffic = &meter.Counts{Connections: 1, Up: 2048, Down: 512, RoundTrips: 9}
+	r.Rows[0].Engines[0].Traffic = &traffic{Connections: 1, Up: 2048, Down: 512, RoundTrips: 9}
 	want := `2026-11-23 12:00 UTC, 2 CPUs, ansible [core 2.14.18], spindle 0.1.0, OpenSSH_9.2p1; medians of 3 interleaved rounds.
 
 | Wall time, seconds | stock Ansible | Spindle | stock Ansible ÷ Spindle |
