@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -13,7 +14,7 @@ import (
 	"spindle/actors"
 )
 
-// Env is what a test in a bubble gets.
+// Env is what a test in a bubble gets. Its T is the bubble's: use it, not the one outside.
 type Env struct {
 	*testing.T
 	// System is the bubble's own.
@@ -43,18 +44,30 @@ func Bubble(t *testing.T, fn func(e *Env)) {
 func Settle() { synctest.Wait() }
 
 // Within returns a context that ends after d, or with the test.
-func Within(t testing.TB, d time.Duration) context.Context {
-	t.Helper()
+func (e *Env) Within(d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
+	e.Cleanup(cancel)
 	return ctx
 }
 
 // Paths lists the paths of everything alive, parents first.
-func Paths(s *actors.System) []string {
+func (e *Env) Paths() []string {
 	var paths []string
-	for _, n := range s.Census().Snapshot() {
+	for _, n := range e.System.Census().Snapshot() {
 		paths = append(paths, n.Path)
 	}
 	return paths
 }
+
+// Spawn spawns a root, or fails the test.
+func (e *Env) Spawn(spec actors.Spec) *actor.PID {
+	e.Helper()
+	pid, err := e.System.SpawnRoot(spec)
+	if err != nil {
+		e.Fatal(err)
+	}
+	return pid
+}
+
+// PID is the PID of a path, whether anybody lives there or not.
+func (e *Env) PID(path string) *actor.PID { return actor.NewPID("nonhost", path) }

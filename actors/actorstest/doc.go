@@ -7,7 +7,7 @@
 //   - [Probe] is an actor that records what it is sent, with the sender, and can send requests as itself. [Expect] takes
 //     the next message out of it and fails the test unless it has the wanted type; [Probe.ExpectNone] fails it if
 //     there is any.
-//   - [Within] makes the context with a deadline that requests insist on.
+//   - [Env.Within] makes the context with a deadline that requests insist on.
 //
 // Assertions belong in the test's goroutine: t.Fatal inside an actor would leave its mailbox running for ever. Inside a
 // bubble use net.Pipe and not sockets: a goroutine that waits for the kernel is never settled.

@@ -25,15 +25,11 @@ type Probe struct {
 	got []Envelope
 }
 
-// NewProbe spawns a probe as a root.
-func NewProbe(t testing.TB, s *actors.System, name string) *Probe {
-	t.Helper()
-	p := &Probe{t: t, system: s}
-	pid, err := s.SpawnRoot(actors.Spec{Kind: "probe", Name: name, New: func() actor.Actor { return actor.ReceiveFunc(p.receive) }})
-	if err != nil {
-		t.Fatalf("spawn probe: %v", err)
-	}
-	p.pid = pid
+// Probe spawns a probe as a root.
+func (e *Env) Probe(name string) *Probe {
+	e.Helper()
+	p := &Probe{t: e.T, system: e.System}
+	p.pid = e.Spawn(actors.Spec{Kind: "probe", Name: name, New: func() actor.Actor { return actor.ReceiveFunc(p.receive) }})
 	return p
 }
 
