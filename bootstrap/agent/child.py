@@ -1,0 +1,95 @@
+# What a forked child does before it becomes a program, a module or a file operation.
+
+
+def fork(link, fds, control, task):
+    """Forks. The child has its own session, fds (None: /dev/null) as 0-2 and nothing else of ours, and runs task."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 255
+    try:
+        signal.set_wakeup_fd(-1)
+        for number, handler in link.signals:
+            signal.signal(number, handler)
+        os.setsid()
+        # The warden must know of this group before anything can go wrong with the agent, so it hears it from here.
+        record(link.warden, b'G%d' % os.getpid())
+        for target, fd in enumerate(fds):
+            if fd is not None:
+                os.dup2(fd, target)
+        books = (link.warden, control)
+        for fd in HELD:
+            if fd not in books:
+                os.close(fd)
+        try:
+            code = task(Box(books)) or 0
+        except Failure as e:
+            record(control, b'E' + dumps([STATUS_ERROR, e.number, e.words]).encode())
+    except BaseException:
+        record(control, b'E' + dumps([STATUS_FAULT, 0, caught()]).encode())
+    finally:
+        os._exit(code)
+
+
+def record(fd, words):
+    """Writes one record; whoever does not listen any more has reasons."""
+    try:
+        os.write(fd, words + b'\0')
+    except OSError:
+        pass
+
+
+def enter(meta, link):
+    """Environment and umask of the task, and the directory that the account's programs start in."""
+    for name, value in (meta.get('env') or {}).items():
+        name = wire_bytes(name)
+        if value is None:
+            environ.pop(name, None)
+        else:
+            environ[name] = wire_bytes(value)
+    if meta.get('umask') is not None:
+        os.umask(meta['umask'])
+    for path in (link.cwd, link.facts['home'], b'/'):
+        try:
+            return os.chdir(path)
+        except OSError:
+            pass
+
+
+def change_directory(path):
+    if path:
+        path = wire_bytes(path)
+        try:
+            os.chdir(path)
+        except (OSError, ValueError, TypeError) as e:
+            raise failure('chdir', path, e)
+
+
+def execute(argv):
+    """Becomes another program."""
+    argv = [wire_bytes(a) for a in argv]
+    for name in ('SIGPIPE', 'SIGXFSZ', 'SIGXFZ'):  # Python ignores them, for itself
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    try:
+        os.execvp(argv[0], argv)
+    except (OSError, ValueError, TypeError) as e:
+        raise failure('exec', argv[0], e)
+
+
+def login_shell(facts):
+    """Accounts that nobody may log in to have a shell that runs nothing; others run commands for them all the same."""
+    shell = facts['shell'] or b'/bin/sh'
+    return b'/bin/sh' if os.path.basename(shell) in (b'nologin', b'false') else shell
+
+
+def do_files(meta, box, link):
+    write_all(1, dumps(file_ops(meta['ops'], box)).encode())
+
+
+def do_exec(meta, box, link):
+    command = meta.get('command')
+    execute(meta['argv'] if command is None else [login_shell(link.facts), '-c', command])
+
+
+OPS = {'files': do_files, 'exec': do_exec, 'module': do_module, 'put': do_put, 'get': do_get}

@@ -1,0 +1,243 @@
+# Ansible's code: where it is kept, how it is imported from memory, and what the agent has imported already.
+
+
+class Store(object):
+    """Blobs by digest, held as they came, and what was made of them."""
+
+    def __init__(self):
+        self.blobs = {}
+        self.files = {}  # manifests, as {path: digest}
+        self.zipped = {}
+        self.codes = {}
+
+    def add(self, digest, size, encoding, body):
+        content = body
+        if encoding == ENCODING_ZLIB:
+            inflate = zlib.decompressobj()
+            try:
+                content = inflate.decompress(body, size + 1)
+            except zlib.error as e:
+                raise ProtocolError('BLOB: %s' % e)
+        if len(content) != size:
+            raise ProtocolError('BLOB: content is not of the size given')
+        hasher = sha256()
+        hasher.update(content)
+        if hasher.digest() != digest:
+            raise ProtocolError('BLOB: content is not what the digest names')
+        self.blobs[digest] = (size, encoding, body)
+
+    def content(self, digest):
+        size, encoding, body = self.blobs[digest]
+        return zlib.decompress(body) if encoding == ENCODING_ZLIB else body
+
+    def manifest(self, name):
+        """The files of a closure. KeyError if a blob of it is missing."""
+        digest = unhex(name)
+        if digest not in self.files:
+            manifest = loads(self.content(digest))
+            files = dict((str(path), unhex(d)) for path, d in manifest['files'].items())
+            for d in files.values():
+                self.blobs[d]
+            self.files[digest] = files
+            self.zipped[digest] = bool(manifest.get('zip'))
+        return digest
+
+    def code(self, path, digest):
+        """The compiled content of a file; compiled once, however many closures have it."""
+        key = (path, digest)
+        code = self.codes.get(key)
+        if code is None:
+            code = compile(self.content(digest), os.path.join(MODLIB, path), 'exec', 0, True)
+            self.codes[key] = code
+        return code
+
+    def compile_all(self, files):
+        """Compiles a closure's files, one for each step of the generator."""
+        for path in sorted(files):
+            if path.endswith('.py') and (path, files[path]) not in self.codes:
+                try:
+                    self.code(path, files[path])
+                except (SyntaxError, ValueError, TypeError):
+                    pass  # code for another Python: whoever imports it will be told
+                yield
+
+
+def unhex(name):
+    return bytes(bytearray.fromhex(name))
+
+
+# What files imported from memory have for a directory in __file__, until a closure asks for a real one.
+MODLIB = '/nonexistent/ansible_payload.zip'
+
+
+class Finder(object):
+    """Imports a closure's files from memory, ahead of whatever is installed.
+
+    It offers what runpy, inspect, linecache and pkgutil ask of a finder and a loader, in both Pythons.
+    """
+
+    def __init__(self, store):
+        self.store = store
+        self.files = {}
+        self.modlib = MODLIB
+
+    def locate(self, name):
+        path = name.replace('.', '/')
+        if path + '/__init__.py' in self.files:
+            return path + '/__init__.py', True
+        if path + '.py' in self.files:
+            return path + '.py', False
+
+    def find_spec(self, name, path=None, target=None):
+        found = self.locate(name)
+        if found:
+            filename = self.get_filename(name)
+            spec = type(sys.__spec__)(name, self, origin=filename, is_package=found[1])
+            spec.has_location = True
+            if found[1]:
+                spec.submodule_search_locations.append(os.path.dirname(filename))
+            return spec
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        exec(self.get_code(module.__name__), module.__dict__)
+
+    def find_module(self, name, path=None):
+        return self if self.locate(name) else None
+
+    def load_module(self, name):
+        if name in sys.modules:
+            return sys.modules[name]
+        module = type(sys)(name)
+        module.__file__ = self.get_filename(name)
+        module.__loader__ = self
+        module.__package__ = name
+        if self.is_package(name):
+            module.__path__ = [os.path.dirname(module.__file__)]
+        else:
+            module.__package__ = name.rpartition('.')[0]
+        sys.modules[name] = module
+        try:
+            exec(self.get_code(name), module.__dict__)
+        except BaseException:
+            sys.modules.pop(name, None)
+            raise
+        return sys.modules[name]
+
+    def need(self, name):
+        found = self.locate(name)
+        if not found:
+            raise ImportError('no module named %s' % name)
+        return found
+
+    def is_package(self, name):
+        return self.need(name)[1]
+
+    def get_filename(self, name):
+        return os.path.join(self.modlib, self.need(name)[0])
+
+    def get_code(self, name):
+        path = self.need(name)[0]
+        return self.store.code(path, self.files[path])
+
+    def get_source(self, name):
+        source = self.store.content(self.files[self.need(name)[0]])
+        return source.decode('utf-8', 'replace') if _WIRE_PY3 else source
+
+    def get_data(self, path):
+        prefix = os.path.join(self.modlib, '')
+        try:
+            return self.store.content(self.files[path[len(prefix):] if path.startswith(prefix) else path])
+        except KeyError:
+            raise IOError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def get_resource_reader(self, name):
+        if self.modlib != MODLIB:
+            import zipimport
+            return zipimport.zipimporter(self.modlib).get_resource_reader(name)
+
+    def hook(self, path):
+        """For sys.path_hooks: Python 2's runpy looks for modules of a package there only."""
+        if not path.startswith(self.modlib):
+            raise ImportError(path)
+        return self
+
+
+LOADER = 'ansible/module_utils/_internal/_ansiballz/_loader.py'
+
+
+class Zygote(object):
+    """Keeps the agent warm: what every module of a release imports is imported before the fork."""
+
+    def __init__(self, store):
+        self.store = store
+        self.finder = Finder(store)
+        self.ready = set()  # closures with all code compiled
+        self.warmed = None  # {path: digest} of what is imported
+        self.trouble = None
+
+    def install(self):
+        sys.meta_path.insert(0, self.finder)
+        if not _WIRE_PY3:
+            sys.path_hooks.insert(0, self.finder.hook)
+
+    def prepare(self, closure):
+        """Compiles and, the first time, imports; a generator, so that the link is served between the steps."""
+        files = self.store.files[closure]
+        for step in self.store.compile_all(files):
+            yield
+        if self.warmed is None and 'ansible/module_utils/basic.py' in files:
+            self.warmed = {}
+            self.warm(files)
+        self.ready.add(closure)
+
+    def warm(self, files):
+        names = ['runpy', 'ansible.module_utils.basic']
+        if LOADER in files:
+            names += [path[:-3].replace('/', '.') for path in sorted(files)
+                      if path == LOADER or '/_json/_profiles/_module_legacy_' in path]
+        self.finder.files = files
+        if self.finder not in sys.meta_path:
+            self.install()
+        try:
+            for name in names:
+                __import__(name)
+        except BaseException:
+            # What ails it will be said again, to the right ears, when the module runs.
+            self.trouble = caught()
+            self.purge()
+        finally:
+            self.warmed = dict(
+                (found[0], files[found[0]]) for found in [self.finder.locate(n) for n in list(sys.modules)] if found)
+            freeze()
+
+    def purge(self):
+        for name in list(sys.modules):
+            if name.split('.')[0] in ('ansible', 'ansible_collections'):
+                del sys.modules[name]
+
+    def adopt(self, closure, modlib):
+        """In a child: makes closure the one that is imported from."""
+        files = self.store.files[closure]
+        if self.finder not in sys.meta_path:
+            self.install()
+        for path, digest in (self.warmed or {}).items():
+            if files.get(path) != digest:
+                self.purge()
+                break
+        self.finder.files = files
+        if modlib:
+            self.finder.modlib = modlib
+            sys.path.insert(0, modlib)
+
+
+def freeze():
+    """Keeps the garbage collector of a child from touching, and so copying, every page of the agent."""
+    try:
+        import gc
+        gc.collect()
+        gc.freeze()
+    except AttributeError:
+        pass

@@ -1,0 +1,57 @@
+# What the agent finds out about its account, once.
+
+
+def working_directory():
+    try:
+        return os.getcwdb() if _WIRE_PY3 else os.getcwd()
+    except OSError:
+        return None
+
+
+def find_out(candidates, note):
+    """The facts for HELLO, with paths as bytes."""
+    import pwd
+    uid = os.geteuid()
+    try:
+        account = pwd.getpwuid(uid)
+        user, home, shell = [wire_bytes(account[i]) for i in (0, 5, 6)]
+    except KeyError:
+        user, home, shell = str(uid), b'', b''
+    tmp, tried = temp_directory(candidates, note)
+    return {
+        'user': user, 'uid': uid, 'gid': os.getegid(), 'home': home or environ.get(b'HOME') or b'/', 'shell': shell,
+        'python': sys.executable or '', 'hostname': os.uname()[1], 'tmp': tmp, 'tmp_tried': tried,
+    }
+
+
+def temp_directory(candidates, note):
+    """The first directory that temporary files can be made in, and all that were looked at until then."""
+    names = [wire_bytes(c) for c in candidates]
+    names += [environ.get(name) for name in (b'TMPDIR', b'TEMP', b'TMP')]
+    names += [b'/tmp', b'/var/tmp', b'/usr/tmp', working_directory()]
+    tried = []
+    for name in names:
+        if name:
+            path = os.path.expanduser(name)
+            if b'$' in path:
+                path = os.path.expandvars(path)
+            if path in tried:
+                continue
+            tried.append(path)
+            try:
+                make_parents(path, 0o700, note)
+                if not os.path.isdir(path):
+                    os.mkdir(path, 0o700)
+                    note(b'B' + path)
+                probe = os.path.join(path, b'.ansible_mitogen_probe-%d' % os.getpid())
+                note(b'F' + probe)
+                try:
+                    os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                    os.chmod(probe, 0o700)
+                finally:
+                    remove(probe, False)
+                    note(b'f' + probe)
+                return path, tried
+            except (OSError, ValueError, TypeError):
+                pass
+    return None, tried

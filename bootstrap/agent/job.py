@@ -1,0 +1,306 @@
+# Calls and spawned programs: one forked child each, its streams, its end.
+
+
+class Job(object):
+    """What a CALL or a SPAWN has started. It answers with exactly one terminal frame."""
+
+    def __init__(self, link, id, meta):
+        self.link = link
+        self.id = id
+        self.meta = meta
+        self.sinks = {}
+        self.sources = {}
+        self.fds = [None, None, None]  # what the child gets for 0-2
+        self.pid = None
+        self.status = None  # as wait() gives it
+        self.error = None  # (status, errno, text)
+        self.fate = None  # (status, text), once somebody has decided to end it
+        self.killed = False
+        self.done = False
+        self.streaming = False
+        self.limit = None  # when its time is up
+        self.next = None  # when wait() is to be hurried
+        self.listener = None  # the pipe that the child tells its records to
+        self.rest = b''
+        link.jobs[id] = self
+
+    def source(self, channel, **kinds):
+        mine, theirs = pipe(0)
+        self.fds[channel] = theirs
+        self.sources[channel] = Source(self, mine, channel, **kinds)
+
+    def sink(self, channel, window=WINDOW_INITIAL):
+        theirs, mine = pipe(1)
+        self.fds[channel] = theirs
+        self.sinks[channel] = Sink(self, mine, channel, window)
+
+    def launch(self, task):
+        """Forks the child; task is its work."""
+        control = None
+        try:
+            self.listener, control = pipe(0)
+            self.link.watch(self.listener, select.POLLIN, self.listen)
+            self.pid = fork(self.link, self.fds, control, task)
+            self.link.pids[self.pid] = self
+            self.link.ledger.note(b'G%d' % self.pid)
+        except OSError as e:
+            self.error = (STATUS_ERROR, e.errno, 'fork: %s' % os.strerror(e.errno))
+            self.finish()
+        finally:
+            if control is not None:
+                close(control)
+            self.close_theirs()
+
+    def close_theirs(self):
+        for fd in set(self.fds):
+            if fd is not None:
+                close(fd)
+        self.fds = []
+
+    def listen(self, events=0):
+        """Reads what the child has to tell: entries for the ledger, or why the work cannot be done."""
+        data, ended = drain(self.listener)
+        records = (self.rest + data).split(b'\0')
+        self.rest = records.pop()
+        for words in records:
+            if not self.link.ledger.note(words):
+                self.error = loads(words[1:])
+        if ended:
+            self.link.drop(self.listener)
+            self.listener = None
+
+    def update(self):
+        """Looks at the streams after something has happened to them."""
+        if self.done or self.fate:
+            return
+        total = 0
+        ended = self.status is not None
+        for source in self.sources.values():
+            total += source.size
+        if total > INLINE_MAX:
+            self.streaming = True
+        for source in self.sources.values():
+            if self.streaming and source.size:
+                self.link.offer(source)
+            if source.fd is not None:
+                ended = False
+                source.pause(self.streaming and source.size >= CHUNK_MAX)
+        if ended and total <= self.keeps:
+            self.finish()
+
+    def end_of_input(self, sink):
+        sink.end()
+
+    def exited(self, status):
+        """The child has ended and was reaped."""
+        self.status = status
+        if self.listener is not None:
+            self.listen()
+        for sink in self.sinks.values():
+            sink.close()
+        for source in self.sources.values():
+            source.ended()
+        if self.fate:
+            # What is left of a group that had to die dies with it, in its time.
+            self.link.dying[self.pid] = self.next or 0
+            for source in self.sources.values():
+                size = -1
+                while size < source.size < INLINE_MAX and source.fd is not None:
+                    size = source.size
+                    source.read()
+            self.finish()
+        else:
+            # Whatever else is in the group was meant to stay: a daemon that the module has started.
+            self.link.bury(self.pid)
+            self.next = monotonic() + 0.3
+            self.update()
+
+    def kill(self, status, words):
+        """Ends the work, which is answered with status."""
+        if self.fate or self.done:
+            return
+        self.fate = (status, words)
+        for sink in self.sinks.values():
+            sink.close()
+        if self.pid is None or self.status is not None:
+            self.finish()
+        else:
+            signal_group(self.pid, signal.SIGTERM)
+            self.next = monotonic() + GRACE
+
+    def alarm(self, now):
+        """Does what is due; returns when to be called again, or None."""
+        if self.limit is not None and now >= self.limit:
+            self.limit = None
+            self.kill(STATUS_TIMEOUT, 'timed out')
+        if self.next is not None and now >= self.next:
+            self.next = None
+            if self.status is not None:
+                # The child has ended, but somebody keeps its terminal.
+                for source in self.sources.values():
+                    if source.terminal and source.fd is not None:
+                        if source.size < CHUNK_MAX:
+                            source.close()
+                        else:
+                            self.next = now + 0.3
+                self.update()
+            elif not self.killed:
+                self.killed = True
+                signal_group(self.pid, signal.SIGKILL)
+                self.next = now + GRACE
+            else:
+                self.finish()  # not ours to kill, or stuck in the kernel: nobody waits for it
+        return min([t for t in (self.limit, self.next) if t is not None] or [None])
+
+    def rc(self):
+        status = self.status
+        if status is None:
+            return -9 if self.pid else 0
+        return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+    def finish(self):
+        """Sends the terminal frame and forgets the job."""
+        if self.done:
+            return
+        self.done = True
+        self.answer()
+        self.close_theirs()
+        for stream in list(self.sinks.values()) + list(self.sources.values()):
+            stream.close()
+        if self.listener is not None:
+            self.link.drop(self.listener)
+            self.listener = None
+        del self.link.jobs[self.id]
+
+
+class Call(Job):
+    """One CALL, answered by RESULT."""
+
+    keeps = INLINE_MAX  # so much output rides in the terminal frame
+
+    def __init__(self, link, id, header, body):
+        self.op, _, _, meta_len, timeout, self.flags = header
+        Job.__init__(self, link, id, loads(body[:meta_len]) if meta_len else {})
+        body = body[meta_len:]
+        self.streaming = bool(self.flags & FLAG_STREAM)
+        if timeout:
+            self.limit = monotonic() + timeout / 1000.0
+        try:
+            if body or self.flags & FLAG_MORE:
+                self.sink(0, WINDOW_BULK if self.op == 'put' and self.meta.get('size', 0) > INLINE_MAX
+                          else WINDOW_INITIAL)
+                if body:
+                    self.sinks[0].push(body)
+                if not self.flags & FLAG_MORE:
+                    self.sinks[0].end()
+            if not self.flags & FLAG_NOREPLY:
+                tty = bool(self.meta.get('tty')) and self.op == 'exec'
+                self.source(1, crlf=tty)
+                if tty:
+                    self.fds[2] = self.fds[1]
+                else:
+                    self.source(2)
+        except OSError as e:
+            self.error = (STATUS_ERROR, e.errno, 'pipe: %s' % os.strerror(e.errno))
+            self.finish()
+
+    def run(self):
+        """Forks, once everything is here; a Job that was cancelled before has nothing to run."""
+        if not self.done:
+            self.launch(self.work)
+
+    def work(self, box):
+        enter(self.meta, self.link)
+        if self.meta.get('pre'):
+            file_ops(self.meta['pre'], box)
+        change_directory(self.meta.get('cwd'))
+        return OPS[self.op](self.meta, box, self.link)
+
+    def answer(self):
+        status, number, words = self.error or (STATUS_OK, 0, '')
+        if self.fate:
+            status, words = self.fate
+        if self.flags & FLAG_NOREPLY:
+            if words:
+                self.link.log(30, words)
+            return
+        # Where the output cannot follow as DATA any more, what fits is sent.
+        keeps = INLINE_MAX if status == STATUS_OK else INLINE_MAX // 2 if self.fate else 0
+        out = [self.sources[c].take(keeps) if c in self.sources else b'' for c in (1, 2)]
+        self.link.send(RESULT, self.id, (status, 0 if self.error else self.rc(), len(out[0]), len(out[1]), number, clip(words)),
+                       out[0] + out[1])
+
+
+class Spawn(Job):
+    """One SPAWN, answered by EXIT: a program whose streams are relayed as they are."""
+
+    keeps = 0
+
+    def __init__(self, link, id, header, body):
+        self.mode, meta_len = header
+        Job.__init__(self, link, id, loads(body[:meta_len]))
+        body = body[meta_len:]
+        self.streaming = True
+        self.slave = None
+        try:
+            if self.mode:
+                self.terminal(2 if self.mode == 1 else 1, 2 if self.mode == 1 else 0)
+            for channel in (0, 1, 2)[:(3, 2, 0)[self.mode]]:
+                if channel:
+                    self.source(channel)
+                else:
+                    self.sink(channel)
+            if body:
+                self.sinks[0].push(body)
+        except OSError as e:
+            self.error = (STATUS_ERROR, e.errno, '%s: %s' % (
+                'Failed to create a PTY' if self.mode else 'pipe', os.strerror(e.errno)))
+            self.finish()
+            return
+        self.launch(self.work)
+
+    def terminal(self, out, into):
+        """Opens a terminal, raw and silent, whose output is channel out and whose input is channel into."""
+        import termios
+        master, slave = os.openpty()
+        hold(slave, True)
+        attributes = termios.tcgetattr(slave)
+        attributes[0] = termios.IGNPAR  # nothing is translated on the way in,
+        attributes[1] = 0  # nor on the way out
+        attributes[2] = attributes[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+        attributes[3] = 0  # no echo, no lines, no signals
+        attributes[6][termios.VMIN] = 1
+        attributes[6][termios.VTIME] = 0
+        termios.tcsetattr(slave, termios.TCSANOW, attributes)
+        self.slave = slave
+        for fd in (2,) if self.mode == 1 else (0, 1, 2):
+            self.fds[fd] = slave
+        self.sinks[into] = Sink(self, hold(os.dup(master)), into)
+        self.sources[out] = Source(self, hold(master), out, terminal=True)
+
+    def work(self, box):
+        if self.mode:
+            import termios
+            fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+        enter(self.meta, self.link)
+        change_directory(self.meta.get('cwd'))
+        execute(self.meta['argv'])
+
+    def update(self):
+        for source in self.sources.values():
+            if source.fd is None and not source.size and not source.told:
+                source.told = True
+                self.link.send(EOF, self.id, (source.channel,))
+        Job.update(self)
+
+    def end_of_input(self, sink):
+        # A raw terminal has no end of input: whoever is there is told that its line has gone.
+        if self.mode == 2:
+            signal_group(self.pid, signal.SIGHUP)
+        sink.end()
+
+    def answer(self):
+        rc, words = self.rc(), self.fate[1] if self.fate else ''
+        if self.error:
+            rc, words = 127, self.error[2]
+        self.link.send(EXIT, self.id, (rc, max(0, -rc), clip(words)))

@@ -1,0 +1,111 @@
+# Running a Python module of Ansible's, in the child that was forked for it.
+
+
+def do_module(meta, box, link):
+    """The op `module`. Everything ahead of conclude() is ours, and fails as a file operation would."""
+    store = link.store
+    closure = store.manifest(meta['manifest'])
+    args = []
+    while not args or args[-1]:
+        args.append(box.read(CHUNK_MAX))
+    null = os.open(DEVNULL, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    modlib = None
+    if store.zipped[closure]:
+        try:
+            modlib = write_zip(store, closure, link.home, box)
+        except (OSError, IOError) as e:
+            raise failure('zip', e.filename or link.home, e)
+    limit_files(meta.get('rlimit_nofile') or 0)
+    box.leave()
+    link.zygote.adopt(closure, modlib)
+    return conclude(run_module, meta, link.zygote.finder, b''.join(args))
+
+
+def run_module(meta, finder, args):
+    """Runs the module as AnsiballZ would have. The resolver's state (res_init) needs no care: every task is a fork."""
+    fqn = str(meta['fqn'])
+    sys.argv = ['']
+    if LOADER in finder.files:
+        from ansible.module_utils._internal._ansiballz import _loader
+        keywords = {'json_params': args, 'profile': str(meta.get('profile') or 'legacy'), 'module_fqn': fqn,
+                    'modlib_path': finder.modlib, 'extensions': {}, 'init_globals': None}
+        code = _loader.run_module.__code__
+        if 'secrets' in code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]:
+            keywords['secrets'] = frozenset(meta.get('secrets') or ())
+        _loader.run_module(**keywords)
+    else:
+        import runpy
+        from ansible.module_utils import basic
+        basic._ANSIBLE_ARGS = args
+        runpy.run_module(fqn, {'_module_fqn': fqn, '_modlib_path': finder.modlib}, '__main__', True)
+    print('{"msg": "New-style module did not handle its own exit", "failed": true}')
+    sys.exit(1)
+
+
+def limit_files(number):
+    if not number:
+        return
+    import resource
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(hard, number)
+    if wanted != soft:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except ValueError:  # macOS does not always mean its hard limit
+            return
+    # Python 2's subprocess has counted when it was imported, and closes that many descriptors.
+    subprocess = sys.modules.get('subprocess')
+    if hasattr(subprocess, 'MAXFD'):
+        subprocess.MAXFD = wanted
+
+
+def write_zip(store, closure, home, box):
+    """The closure as a file, for modules which hand themselves to another interpreter. Made once per agent."""
+    import zipfile
+    name = os.path.join(home, b'payload-%s.zip' % b''.join([b'%02x' % n for n in bytearray(closure[:8])]))
+    if not os.path.exists(name):
+        box.note(b'D' + home)
+        make_parents(name, 0o700, box.note)
+        mine = name + b'.%d' % os.getpid()
+        path = wire_text(name)
+        archive = zipfile.ZipFile(wire_text(mine), 'w')
+        files = dict((p, store.content(d)) for p, d in store.files[closure].items())
+        files['sitecustomize.py'] = ('import sys\nsys.path.insert(0, %r)\n' % path).encode()
+        for path in sorted(files):
+            # A date of its own, since zip knows none before 1980 and clocks do.
+            archive.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), files[path])
+        archive.close()
+        os.rename(mine, name)
+    return wire_text(name)
+
+
+def conclude(function, *args):
+    """Calls function and does what Python does at its end; returns the exit status."""
+    code = 0
+    try:
+        function(*args)
+    except SystemExit as e:
+        code = e.code
+        if code is None:
+            code = 0
+        elif not isinstance(code, _WIRE_INTS):
+            sys.stderr.write('%s\n' % (code,))
+            code = 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    try:
+        if 'threading' in sys.modules:
+            sys.modules['threading']._shutdown()
+        import atexit
+        atexit._run_exitfuncs()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    return code & 0xff

@@ -1,0 +1,137 @@
+# One descriptor's traffic with the link, in each direction, against credit.
+
+
+class Source(object):
+    """What a program writes, on its way into DATA frames or a RESULT."""
+
+    def __init__(self, job, fd, channel, crlf=False, terminal=False):
+        self.job = job
+        self.fd = fd
+        self.channel = channel
+        self.crlf = crlf
+        self.terminal = terminal
+        self.chunks = deque()
+        self.size = 0
+        self.credit = WINDOW_INITIAL
+        self.left = None  # once the program has ended: what it had written and we have not read
+        self.queued = False  # in the link's round of those that have something to send
+        self.told = False  # EOF was sent
+        job.link.watch(fd, select.POLLIN, self.read)
+
+    def pause(self, paused):
+        """Reading stops while nobody takes what was read."""
+        if self.fd is not None:
+            self.job.link.watch(self.fd, 0 if paused else select.POLLIN, self.read)
+
+    def read(self, events=0):
+        try:
+            data = os.read(self.fd, CHUNK_MAX if self.left is None else min(self.left, CHUNK_MAX))
+        except OSError as e:
+            if e.errno in (errno.EAGAIN, errno.EINTR):
+                return
+            data = b''  # EIO: nobody has the terminal any more
+        if self.left is not None:
+            self.left -= len(data)
+        if data:
+            if self.crlf:
+                data = data.replace(b'\n', b'\r\n')
+            self.chunks.append(data)
+            self.size += len(data)
+        if not data or self.left == 0:
+            self.close()
+        self.job.update()
+
+    def ended(self):
+        """The program has: what others write from now on is not its output.
+
+        They may have the descriptor still (a daemon that it has started), so the end of the file does not tell.
+        """
+        if self.fd is None or self.terminal:
+            return  # a terminal says EIO; the job's alarm ends it where somebody keeps it open
+        import termios
+        self.left = struct.unpack('i', fcntl.ioctl(self.fd, termios.FIONREAD, b'\0\0\0\0'))[0]
+        if not self.left:
+            self.close()
+
+    def close(self):
+        if self.fd is not None:
+            self.job.link.drop(self.fd)
+            self.fd = None
+
+    def take(self, limit):
+        """Up to limit bytes of what was read."""
+        parts = []
+        while self.chunks and limit:
+            part = self.chunks.popleft()
+            if len(part) > limit:
+                self.chunks.appendleft(part[limit:])
+                part = part[:limit]
+            parts.append(part)
+            limit -= len(part)
+            self.size -= len(part)
+        return parts[0] if len(parts) == 1 else b''.join(parts)
+
+
+class Sink(object):
+    """What a program reads, as it comes from the link."""
+
+    def __init__(self, job, fd, channel, window=WINDOW_INITIAL):
+        self.job = job
+        self.fd = fd
+        self.channel = channel
+        self.window = window
+        self.granted = WINDOW_INITIAL
+        self.owed = window - WINDOW_INITIAL  # credit to give back, in a frame that pays
+        self.chunks = deque()
+        self.eof = False
+
+    def data(self, data):
+        """Takes the body of a DATA frame."""
+        self.granted -= len(data)
+        if self.granted < 0 or self.eof:
+            raise ProtocolError('DATA: %s' % ('behind EOF' if self.eof else 'more than was granted'))
+        self.push(data, len(data))
+
+    def push(self, data, counted=0):
+        self.chunks.append((data, counted))
+        if len(self.chunks) == 1:
+            self.write()
+
+    def end(self):
+        self.eof = True
+        if not self.chunks:
+            self.close()
+
+    def write(self, events=0):
+        try:
+            while self.chunks:
+                data, counted = self.chunks[0]
+                n = len(data)
+                if self.fd is not None:
+                    try:
+                        n = os.write(self.fd, data)
+                    except OSError as e:
+                        if e.errno in (errno.EAGAIN, errno.EINTR):
+                            break
+                        self.close()  # nobody reads it: what comes is dropped, and its sender not held up
+                if n < len(data):
+                    self.chunks[0] = (memoryview(data)[n:], max(0, counted - n))
+                else:
+                    self.chunks.popleft()
+                self.owed += min(n, counted)
+        finally:
+            if self.chunks:
+                self.job.link.watch(self.fd, select.POLLOUT, self.write)
+            elif self.eof:
+                self.close()
+            elif self.fd is not None:
+                self.job.link.watch(self.fd, 0, self.write)
+        if self.owed >= self.window // 4 and not self.eof:
+            self.job.link.send(CREDIT, self.job.id, (self.channel, self.owed))
+            self.granted += self.owed
+            self.owed = 0
+
+    def close(self):
+        if self.fd is not None:
+            self.job.link.drop(self.fd)
+            self.fd = None

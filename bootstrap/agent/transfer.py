@@ -1,0 +1,134 @@
+# Whole files, in and out. The destination is old or new at any time, never something between.
+
+
+def receive(path, size, times, box, op='write', digest=False, sync=False):
+    """Takes size bytes of the input, and their digest if one follows, into the file at path."""
+    path = os.path.realpath(path)
+    mode = times.get('mode')
+    hasher = sha256(size) if digest else None
+    try:
+        old = os.stat(path).st_mode
+    except OSError:
+        old = None
+    if old is not None and old & 0o170000 not in (0o100000, 0o040000):
+        # A device or a pipe cannot be replaced, it is written to.
+        temp = None
+        fd = os.open(path, os.O_WRONLY)
+    else:
+        temp, fd = hidden_file(os.path.dirname(path), box)
+    try:
+        left = size
+        while left:
+            data = box.read(left)
+            if not data:
+                break
+            left -= len(data)
+            if hasher:
+                hasher.update(data)
+            write_all(fd, data)
+        want = b''
+        while hasher and len(want) < 32:
+            data = box.read(32 - len(want))
+            if not data:
+                break
+            want += data
+        if left or hasher and want != hasher.digest():
+            raise Failure(0, "transfer of '%s' was interrupted." % wire_text(path))
+        if temp is None:
+            return
+        if mode is None:
+            mask = os.umask(0)
+            os.umask(mask)
+            mode = 0o666 & ~mask if old is None else old
+        os.chmod(temp, mode & 0o7777)
+        if times.get('mtime') is not None:
+            atime = times.get('atime')
+            os.utime(temp, (times['mtime'] if atime is None else atime, times['mtime']))
+        if sync:
+            os.fsync(fd)
+        os.rename(temp, path)
+        box.note(b'f' + temp)
+        temp = None
+        if sync:
+            sync_directory(os.path.dirname(path))
+    finally:
+        os.close(fd)
+        if temp is not None:
+            remove(temp, False)
+            box.note(b'f' + temp)
+
+
+def hidden_file(directory, box):
+    """A new file in directory that only we can read."""
+    while True:
+        name = ''.join(['%02x' % n for n in bytearray(os.urandom(4))])
+        temp = os.path.join(directory, b'.ansible_mitogen_transfer-' + name.encode() + b'.tmp')
+        box.note(b'F' + temp)
+        try:
+            return temp, os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_NOFOLLOW', 0), 0o600)
+        except OSError as e:
+            box.note(b'f' + temp)
+            if e.errno != errno.EEXIST:
+                raise
+
+
+def sync_directory(path):
+    try:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError:  # not every file system knows how; the rename has happened
+        pass
+
+
+def do_put(meta, box, link):
+    dest = wire_bytes(meta['dest'])
+    try:
+        receive(dest, meta['size'], meta, box, 'put', True, meta.get('sync', True))
+    except (OSError, IOError, ValueError, TypeError) as e:
+        raise failure('put', dest, e)
+
+
+def do_get(meta, box, link):
+    path = wire_bytes(meta['path'])
+    try:
+        send(path)
+    except (OSError, IOError, ValueError, TypeError) as e:
+        raise failure('get', path, e)
+
+
+def send(path):
+    """Writes the file at path to the output: a line of JSON, the content, its digest."""
+    st = os.stat(path)
+    if st.st_mode & 0o170000 != 0o100000:
+        raise Failure(errno.EISDIR if st.st_mode & 0o170000 == 0o040000 else errno.EINVAL,
+                      "'%s' is not a regular file." % wire_text(path))
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        st = os.fstat(fd)
+        size = st.st_size
+        head = []
+        while not size:  # files of /proc do not know their size, and do have content
+            data = os.read(fd, CHUNK_MAX)
+            if not data:
+                break
+            head.append(data)
+        head = b''.join(head)
+        size = size or len(head)
+        hasher = sha256(size)
+        write_all(1, (dumps({'size': size, 'mode': st.st_mode & 0o7777, 'mtime': st.st_mtime, 'atime': st.st_atime})
+                      + '\n').encode())
+        left = size
+        while left:
+            data = head or os.read(fd, min(left, CHUNK_MAX))
+            head = b''
+            if not data:
+                raise Failure(0, "transfer of '%s' was interrupted." % wire_text(path))
+            left -= len(data)
+            hasher.update(data)
+            write_all(1, data)
+        write_all(1, hasher.digest())
+    finally:
+        os.close(fd)

@@ -1,0 +1,69 @@
+package bootstrap
+
+import (
+	"bytes"
+	"compress/zlib"
+	"embed"
+	"fmt"
+	"strings"
+	"sync"
+
+	"spindle/transports/wire"
+)
+
+//go:embed agent/*.py
+var agent embed.FS
+
+// parts are the files of the agent in the order of use: they share one namespace, and the last one runs it.
+var parts = []string{
+	"base", "ledger", "files", "transfer", "closure", "module", "child", "stream", "job", "facts", "link", "main",
+}
+
+// packed returns the agent as it travels, and its digest.
+var packed = sync.OnceValues(func() ([]byte, wire.Digest) {
+	var out bytes.Buffer
+	w, err := zlib.NewWriterLevel(&out, zlib.BestCompression)
+	if err == nil {
+		_, err = w.Write([]byte(source()))
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(fmt.Sprintf("bootstrap: pack the agent: %v", err)) // a buffer takes everything
+	}
+	return out.Bytes(), wire.Sum(out.Bytes())
+})
+
+// source returns the agent's source as the target gets it.
+func source() string {
+	var b strings.Builder
+	b.WriteString(strip(wire.PythonSource))
+	for _, name := range parts {
+		text, err := agent.ReadFile("agent/" + name + ".py")
+		if err != nil {
+			panic(fmt.Sprintf("bootstrap: %v", err)) // they are in this binary
+		}
+		b.WriteString(strip(string(text)))
+	}
+	return b.String()
+}
+
+// AgentDigest names the packed agent. The agent reports it in HELLO; as a blob, it is what one agent splices into the
+// stdin of the next.
+func AgentDigest() wire.Digest {
+	_, digest := packed()
+	return digest
+}
+
+// PackedSize returns how many bytes of a flight are the agent.
+func PackedSize() int {
+	data, _ := packed()
+	return len(data)
+}
+
+// Packed returns the packed agent, which is what the blob named [AgentDigest] holds.
+func Packed() []byte {
+	data, _ := packed()
+	return bytes.Clone(data)
+}
