@@ -1,0 +1,102 @@
+package frames
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"spindle/actors"
+	"spindle/transports/wire"
+)
+
+// ReadAhead is how many frames a reader pump may have handed over that its owner has not finished with.
+const ReadAhead = 64
+
+// In is one frame that the peer sent. The owner calls Done when it has dealt with it.
+type In struct {
+	Frame wire.Frame
+	// Bytes is the size of the frame on the wire.
+	Bytes int
+	token chan struct{}
+}
+
+// Done lets the reader pump go on.
+func (m *In) Done() {
+	if m.token != nil {
+		<-m.token
+	}
+}
+
+// Read starts the reader pump on r for the calling actor. It ends with *Lost when r ends or its owner stops; closing the
+// stream under r is what unblocks it.
+func Read(ctx actor.Context, r *wire.Reader) {
+	self, sys := ctx.Self(), actors.SystemOf(ctx)
+	tokens := make(chan struct{}, ReadAhead)
+	actors.Go(ctx, "reader", func(ctx context.Context) error {
+		for {
+			f, err := r.Next()
+			if err != nil {
+				sys.Send(self, &Lost{Pump: "reader", Err: err})
+				return nil
+			}
+			select {
+			case tokens <- struct{}{}:
+			case <-ctx.Done():
+				return nil
+			}
+			sys.Send(self, &In{Frame: f, Bytes: len(f.Body) + 64, token: tokens})
+		}
+	})
+}
+
+func startWriter(ctx actor.Context, w io.Writer, feed <-chan []wire.Frame) {
+	self, sys := ctx.Self(), actors.SystemOf(ctx)
+	actors.Go(ctx, "writer", func(ctx context.Context) error {
+		for {
+			select {
+			case batch, open := <-feed:
+				if !open {
+					return nil
+				}
+				m, err := writeAll(ctx, w, batch)
+				if errors.Is(err, context.Canceled) {
+					return nil
+				}
+				if err != nil {
+					sys.Send(self, &Lost{Pump: "writer", Err: err})
+					return nil
+				}
+				sys.Send(self, m)
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+}
+
+// Closer closes a link in a pump of its own, because closing may take a while and ends the other pumps. It does so when
+// Close is called or its owner stops.
+type Closer struct {
+	once sync.Once
+	now  chan struct{}
+}
+
+// NewCloser starts the pump for c.
+func NewCloser(ctx actor.Context, c io.Closer) *Closer {
+	k := &Closer{now: make(chan struct{})}
+	actors.Go(ctx, "link", func(ctx context.Context) error {
+		select {
+		case <-k.now:
+		case <-ctx.Done():
+		}
+		_ = c.Close() // the link is given up, whatever it says
+		return nil
+	})
+	return k
+}
+
+// Close starts closing; it may be called again.
+func (k *Closer) Close() { k.once.Do(func() { close(k.now) }) }

@@ -1,0 +1,145 @@
+package tree
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"spindle/actors"
+	"spindle/transports/wire"
+)
+
+// abortGrace is how long an agent may take to answer CANCEL before the call is answered without it.
+const abortGrace = 5 * time.Second
+
+// lateGrace is how much longer than its timeout a call is waited for: the agent keeps the time, this is the safety net.
+const lateGrace = 10 * time.Second
+
+// call is one request's life. It answers its requester exactly once, and then stops.
+//
+//	state     accepts                                            leaves by
+//	running   agentFrame, Input, OutputCredit, Abort, callLost   RESULT, callLost, deadline → answered
+//	answered  nothing                                            stop
+type call struct {
+	id        uint32
+	key       uint32
+	timeout   time.Duration
+	requester *actor.PID
+	window    [3]int // what the agent may still send, by channel
+	answered  bool
+	aborted   string
+}
+
+// callLost ends a call whose link is gone.
+type callLost struct{ result wire.Result }
+
+// violation tells the interpreter that its agent broke the protocol.
+type violation struct{ text string }
+
+type callDeadline struct{ status wire.Status }
+
+func callSpec(id, key uint32, timeout time.Duration, requester *actor.PID) actors.Spec {
+	return actors.Spec{Kind: "call", Name: "call:" + strconv.FormatUint(uint64(id), 10), New: func() actor.Actor {
+		return &call{id: id, key: key, timeout: timeout, requester: requester, window: [3]int{0, wire.WindowInitial, wire.WindowInitial}}
+	}}
+}
+
+func (c *call) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		if c.timeout > 0 {
+			actors.After(ctx, c.timeout+lateGrace, &callDeadline{status: wire.StatusTimeout})
+		}
+	case *agentFrame:
+		c.onFrame(ctx, m.frame)
+	case *Input:
+		c.send(ctx, wire.Data{Channel: 0}, m.Data)
+		if m.EOF {
+			c.send(ctx, wire.EOF{Channel: 0}, nil)
+		}
+	case *frameSent:
+		// Credit comes from the agent's own CREDIT frames: what left this process may still wait on the far side.
+	case *OutputCredit:
+		c.onOutputCredit(ctx, m)
+	case *Abort:
+		c.onAbort(ctx, m)
+	case *callDeadline:
+		text := "the agent did not answer in time"
+		if c.aborted != "" {
+			text = c.aborted
+		}
+		c.answer(ctx, wire.Result{Status: m.status, Text: text}, nil)
+	case *callLost:
+		c.answer(ctx, m.result, nil)
+	case *actor.Stopping:
+		c.tell(ctx, wire.Result{Status: wire.StatusUnreachable, Text: disconnected("the connection is being closed")}, nil)
+	}
+}
+
+func (c *call) onFrame(ctx actor.Context, f wire.Frame) {
+	switch h := f.Header.(type) {
+	case wire.Result:
+		if c.aborted != "" && h.Status == wire.StatusOK {
+			h.Status, h.Text = wire.StatusCancelled, c.aborted
+		}
+		c.answer(ctx, h, f.Body)
+	case wire.Data:
+		if h.Channel < 1 || h.Channel > 2 || len(f.Body) > c.window[h.Channel] {
+			ctx.Send(ctx.Parent(), &violation{text: "DATA without credit"})
+			return
+		}
+		c.window[h.Channel] -= len(f.Body)
+		c.tellRequester(ctx, &Output{Key: c.key, Channel: h.Channel, Data: f.Body})
+	case wire.Credit:
+		c.tellRequester(ctx, &InputCredit{Key: c.key, Bytes: h.Bytes})
+	}
+}
+
+func (c *call) onOutputCredit(ctx actor.Context, m *OutputCredit) {
+	if m.Channel < 1 || m.Channel > 2 || m.Bytes <= 0 {
+		return
+	}
+	c.window[m.Channel] += m.Bytes
+	c.send(ctx, wire.Credit{Channel: m.Channel, Bytes: m.Bytes}, nil)
+}
+
+func (c *call) onAbort(ctx actor.Context, m *Abort) {
+	if c.answered || c.aborted != "" {
+		return
+	}
+	c.aborted = m.Reason
+	if c.aborted == "" {
+		c.aborted = "cancelled"
+	}
+	c.send(ctx, wire.Cancel{Reason: m.Reason}, nil)
+	actors.After(ctx, abortGrace, &callDeadline{status: wire.StatusCancelled})
+}
+
+func (c *call) send(ctx actor.Context, h wire.Header, body []byte) {
+	if !c.answered {
+		ctx.Send(ctx.Parent(), &sendFrame{frame: wire.Frame{ID: c.id, Header: h, Body: body}})
+	}
+}
+
+// answer gives the terminal answer and ends the actor.
+func (c *call) answer(ctx actor.Context, r wire.Result, body []byte) {
+	if c.tell(ctx, r, body) {
+		ctx.Stop(ctx.Self())
+	}
+}
+
+func (c *call) tell(ctx actor.Context, r wire.Result, body []byte) bool {
+	if c.answered {
+		return false
+	}
+	c.answered = true
+	c.tellRequester(ctx, &Done{Key: c.key, Result: r, Body: body})
+	return true
+}
+
+func (c *call) tellRequester(ctx actor.Context, m any) {
+	if c.requester != nil {
+		ctx.Send(c.requester, m)
+	}
+}

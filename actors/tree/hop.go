@@ -1,0 +1,161 @@
+package tree
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"spindle/actors"
+	"spindle/transports"
+)
+
+// hop is one way to an account.
+//
+//	state     accepts                              leaves by
+//	dialing   dialed, Drain                        dialed → ready or gone; Drain → gone
+//	ready     linkLost, Drain, Terminated(child)   linkLost → gone; Drain → draining
+//	draining  linkLost, Terminated(child)          → gone
+type hop struct {
+	cfg    *Config
+	via    transports.Spawner
+	spec   *Hop
+	report *actor.PID
+	// host is the machine that starts this hop; empty at the controller.
+	host   string
+	began  time.Time
+	interp *actor.PID
+	// reported is set once Report has been told how the dial ended.
+	reported bool
+}
+
+// Interrupted is the contract's text (§1.10) for a hop that goes away under an attempt to set it, or one below it, up.
+const Interrupted = "Channel was disconnected while connection attempt was in progress; this may be caused by an abnormal Ansible exit, " +
+	"or due to an unreliable target."
+
+// dialed is the dial pump's result. The pump keeps the link until the hop closes taken, so that a hop which stops in
+// between leaves no connection behind.
+type dialed struct {
+	booted *transports.Booted
+	err    error
+	taken  chan struct{}
+}
+
+func hopSpec(cfg *Config, via transports.Spawner, m *OpenHop, host string) actors.Spec {
+	return actors.Spec{Kind: "hop", Name: m.Hop.Dialer.Name(), New: func() actor.Actor {
+		return &hop{cfg: cfg, via: via, spec: m.Hop, report: m.Report, host: host}
+	}}
+}
+
+func (h *hop) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		h.onStarted(ctx)
+	case *dialed:
+		h.onDialed(ctx, m)
+	case *linkLost:
+		ctx.Stop(ctx.Self())
+	case *Drain:
+		h.onDrain(ctx, m)
+	case *actor.Terminated:
+		if h.interp != nil && m.Who.Equal(h.interp) {
+			ctx.Stop(ctx.Self())
+		}
+	case *actor.Stopping:
+		h.reportFailure(ctx, &transports.ConnectError{Class: transports.Unreachable, Text: Interrupted})
+	}
+}
+
+func (h *hop) onStarted(ctx actor.Context) {
+	h.began = time.Now()
+	actors.Describe(ctx, actors.Facts{State: "dialing"})
+	self, sys := ctx.Self(), actors.SystemOf(ctx)
+	dialer, via, program, timeout := h.spec.Dialer, h.via, h.cfg.Program(h.spec.Boot), h.spec.Dialer.Timeout()
+	actors.Go(ctx, "dial", func(ctx context.Context) error {
+		limited, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		b, err := dialer.Dial(limited, via, program)
+		m := &dialed{booted: b, err: err, taken: make(chan struct{})}
+		sys.Send(self, m)
+		if b == nil {
+			return nil
+		}
+		select {
+		case <-m.taken:
+			return nil
+		case <-ctx.Done():
+			return b.Link.Close()
+		}
+	})
+}
+
+func (h *hop) onDialed(ctx actor.Context, m *dialed) {
+	if m.err != nil {
+		h.fail(ctx, h.located(m.err))
+		return
+	}
+	var facts struct {
+		Python   string `json:"python"`
+		Hostname string `json:"hostname"`
+	}
+	// The facts come from the target and are passed on unread but for two strings.
+	if err := json.Unmarshal(m.booted.Hello.Body, &facts); err != nil {
+		h.fail(ctx, h.located(&transports.ConnectError{
+			Class: transports.Unreachable, Text: "protocol error: the agent's HELLO is no JSON: " + err.Error(), Err: err,
+		}))
+		return
+	}
+	pid, err := actors.Spawn(ctx, interpreterSpec(h.cfg, m.booted, facts.Python, facts.Hostname))
+	if err != nil {
+		h.fail(ctx, err) // stopping closes the link
+		return
+	}
+	h.interp = pid
+	close(m.taken)
+	actors.Describe(ctx, actors.Facts{State: "ready", Extra: map[string]string{"how": m.booted.How, "why": m.booted.Why}})
+	h.reported = true
+	ctx.Send(h.report, &HopReady{
+		Key: h.spec.Key, Hop: ctx.Self(), Interpreter: pid, Facts: json.RawMessage(m.booted.Hello.Body),
+		Host: facts.Hostname, How: m.booted.How, Why: m.booted.Why, Took: time.Since(h.began),
+	})
+}
+
+func (h *hop) onDrain(ctx actor.Context, m *Drain) {
+	if h.interp == nil {
+		ctx.Stop(ctx.Self()) // cancels the dial
+		return
+	}
+	actors.Describe(ctx, actors.Facts{State: "draining"})
+	ctx.Send(h.interp, m)
+}
+
+func (h *hop) fail(ctx actor.Context, err error) {
+	h.cfg.Logger.Info("hop failed", zap.String("path", ctx.Self().Id), zap.Error(err))
+	actors.Describe(ctx, actors.Facts{State: "failed", LastError: err.Error()})
+	h.reportFailure(ctx, err)
+	ctx.Stop(ctx.Self())
+}
+
+func (h *hop) reportFailure(ctx actor.Context, err error) {
+	if !h.reported {
+		h.reported = true
+		ctx.Send(h.report, &HopFailed{Key: h.spec.Key, Err: err})
+	}
+}
+
+// located names the machine that tried to start the hop, unless that is the controller (contract §1.10).
+func (h *hop) located(err error) error {
+	if h.host == "" {
+		return err
+	}
+	var ce *transports.ConnectError
+	if errors.As(err, &ce) {
+		c := *ce
+		c.Text = "error occurred on host " + h.host + ": " + ce.Text
+		return &c
+	}
+	return err
+}

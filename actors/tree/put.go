@@ -1,0 +1,286 @@
+package tree
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"spindle/actors"
+	"spindle/transports/wire"
+)
+
+// readAhead is how many chunks a put has read from its file and not yet sent.
+const readAhead = 4
+
+// put copies one local file to the far side: it waits for its share of the process's transfer budget, reads in a pump,
+// sends against credit, and ends the content with its digest.
+//
+//	state      accepts                               leaves by
+//	reserving  Reserved, Abort, callLost             Reserved → opening
+//	opening    opened, Abort, callLost               opened → sending, or answered
+//	sending    chunkRead, agentFrame, Abort, …       RESULT → answered
+type put struct {
+	cfg       *Config
+	id        uint32
+	req       *Put
+	requester *actor.PID
+
+	feed     chan struct{} // one token asks the pump for one chunk
+	digest   hash.Hash
+	ready    [][]byte // read, not sent
+	credit   int
+	asked    int
+	ended    bool // the pump has delivered everything
+	finished bool // trailer and EOF are sent
+	answered bool
+}
+
+// opened is the pump's first word: the file's facts, or why it cannot be read.
+type opened struct {
+	info os.FileInfo
+	err  error
+}
+
+// chunkRead is one chunk of the file; an empty one is its end.
+type chunkRead struct {
+	data []byte
+	err  error
+}
+
+func putSpec(cfg *Config, id uint32, m *Put, requester *actor.PID) actors.Spec {
+	return actors.Spec{Kind: "transfer", Name: "put:" + strconv.FormatUint(uint64(id), 10), New: func() actor.Actor {
+		return &put{cfg: cfg, id: id, req: m, requester: requester, credit: wire.WindowInitial, digest: sha256.New()}
+	}}
+}
+
+func (p *interpreter) onPut(ctx actor.Context, m *Put) {
+	if p.refused(ctx, m.Key, ctx.Sender()) {
+		return
+	}
+	id := p.newID()
+	pid, err := actors.Spawn(ctx, putSpec(p.cfg, id, m, ctx.Sender()))
+	if err != nil {
+		answer(ctx, ctx.Sender(), m.Key, wire.Result{Status: wire.StatusFault, Text: err.Error()})
+		return
+	}
+	p.own(id, pid, ctx.Sender(), m.Key)
+}
+
+func (t *put) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		actors.Describe(ctx, actors.Facts{State: "reserving"})
+		ctx.Request(t.cfg.Transfers, &Reserve{Bytes: wire.WindowBulk})
+		if t.req.Timeout > 0 {
+			actors.After(ctx, t.req.Timeout, &callDeadline{status: wire.StatusTimeout})
+		}
+	case *Reserved:
+		t.open(ctx)
+	case *opened:
+		t.onOpened(ctx, m)
+	case *chunkRead:
+		t.onChunk(ctx, m)
+	case *agentFrame:
+		t.onFrame(ctx, m.frame)
+	case *Abort:
+		t.cancel(ctx, m.Reason)
+		t.answer(ctx, wire.Result{Status: wire.StatusCancelled, Text: m.Reason})
+	case *callDeadline:
+		t.cancel(ctx, "timeout")
+		t.answer(ctx, wire.Result{Status: wire.StatusTimeout, Text: "the transfer did not end in time"})
+	case *callLost:
+		t.answer(ctx, m.result)
+	case *actor.Stopping:
+		t.tell(ctx, wire.Result{Status: wire.StatusUnreachable, Text: disconnected("the connection is being closed")})
+	}
+}
+
+// open starts the pump that reads the file.
+func (t *put) open(ctx actor.Context) {
+	t.feed = make(chan struct{}, readAhead)
+	self, sys, src, feed := ctx.Self(), actors.SystemOf(ctx), t.req.Src, t.feed
+	actors.Go(ctx, "file", func(ctx context.Context) error {
+		f, info, err := openRegular(src)
+		sys.Send(self, &opened{info: info, err: err})
+		if err != nil {
+			return nil
+		}
+		defer f.Close()
+		for {
+			select {
+			case <-feed:
+			case <-ctx.Done():
+				return nil
+			}
+			buf := make([]byte, wire.ChunkMax)
+			n, err := io.ReadFull(f, buf)
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				err = nil
+			}
+			sys.Send(self, &chunkRead{data: buf[:n], err: err})
+			if err != nil || n == 0 {
+				return nil
+			}
+		}
+	})
+}
+
+func openRegular(path string) (*os.File, os.FileInfo, error) {
+	// O_NONBLOCK: opening a FIFO must not wait for a writer; it is refused just below.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("'%s' is not a regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+func (t *put) onOpened(ctx actor.Context, m *opened) {
+	if m.err != nil {
+		var errno syscall.Errno
+		errors.As(m.err, &errno)
+		t.answer(ctx, wire.Result{Status: wire.StatusError, Errno: int(errno), Text: m.err.Error()})
+		return
+	}
+	meta := struct {
+		Dest  string   `json:"dest"`
+		Size  int64    `json:"size"`
+		Mode  *uint32  `json:"mode"`
+		MTime *float64 `json:"mtime"`
+		ATime *float64 `json:"atime"`
+	}{Dest: t.req.Dest, Size: m.info.Size(), Mode: t.req.Mode}
+	if meta.Mode == nil {
+		mode := permissions(m.info.Mode())
+		meta.Mode = &mode
+	}
+	if t.req.Times {
+		mt := seconds(m.info.ModTime())
+		at := mt
+		if st, ok := m.info.Sys().(*syscall.Stat_t); ok {
+			at = seconds(time.Unix(st.Atim.Unix()))
+		}
+		meta.MTime, meta.ATime = &mt, &at
+	}
+	body, err := json.Marshal(meta)
+	if err != nil {
+		t.answer(ctx, wire.Result{Status: wire.StatusFault, Text: err.Error()})
+		return
+	}
+	actors.Describe(ctx, actors.Facts{State: "sending", Extra: map[string]string{"size": strconv.FormatInt(meta.Size, 10)}})
+	t.send(ctx, wire.Call{Op: "put", MetaLen: len(body), Flags: wire.FlagMore}, body)
+	t.ask()
+}
+
+func seconds(at time.Time) float64 { return float64(at.UnixNano()) / 1e9 }
+
+// permissions is a file's mode as chmod(2) takes it.
+func permissions(m os.FileMode) uint32 {
+	bits := uint32(m.Perm())
+	for flag, bit := range map[os.FileMode]uint32{os.ModeSetuid: 0o4000, os.ModeSetgid: 0o2000, os.ModeSticky: 0o1000} {
+		if m&flag != 0 {
+			bits |= bit
+		}
+	}
+	return bits
+}
+
+// ask keeps the pump reading as long as little waits for credit.
+func (t *put) ask() {
+	for !t.ended && t.asked+len(t.ready) < readAhead {
+		t.asked++
+		t.feed <- struct{}{} // never blocks: at most readAhead are asked for
+	}
+}
+
+func (t *put) onChunk(ctx actor.Context, m *chunkRead) {
+	t.asked--
+	switch {
+	case t.answered || t.ended:
+	case m.err != nil:
+		t.cancel(ctx, "the source could not be read")
+		t.answer(ctx, wire.Result{Status: wire.StatusError, Text: m.err.Error()})
+		return
+	case len(m.data) == 0:
+		t.ended = true
+		t.ready = append(t.ready, t.digest.Sum(nil)) // the trailer
+	default:
+		t.digest.Write(m.data)
+		t.ready = append(t.ready, m.data)
+		if len(m.data) < wire.ChunkMax {
+			t.ended = true
+			t.ready = append(t.ready, t.digest.Sum(nil))
+		}
+	}
+	t.flush(ctx)
+}
+
+// flush sends what credit allows.
+func (t *put) flush(ctx actor.Context) {
+	for len(t.ready) > 0 && len(t.ready[0]) <= t.credit {
+		data := t.ready[0]
+		t.ready = t.ready[1:]
+		t.credit -= len(data)
+		t.send(ctx, wire.Data{Channel: 0}, data)
+	}
+	if t.ended && len(t.ready) == 0 && !t.finished {
+		t.finished = true
+		t.send(ctx, wire.EOF{Channel: 0}, nil)
+	}
+	t.ask()
+}
+
+func (t *put) onFrame(ctx actor.Context, f wire.Frame) {
+	switch h := f.Header.(type) {
+	case wire.Credit:
+		if h.Channel == 0 && h.Bytes > 0 {
+			t.credit += h.Bytes
+			t.flush(ctx)
+		}
+	case wire.Result:
+		t.answer(ctx, h)
+	}
+}
+
+func (t *put) send(ctx actor.Context, h wire.Header, body []byte) {
+	if !t.answered {
+		ctx.Send(ctx.Parent(), &sendFrame{frame: wire.Frame{ID: t.id, Header: h, Body: body}})
+	}
+}
+
+func (t *put) cancel(ctx actor.Context, reason string) { t.send(ctx, wire.Cancel{Reason: reason}, nil) }
+
+func (t *put) answer(ctx actor.Context, r wire.Result) {
+	if t.tell(ctx, r) {
+		ctx.Stop(ctx.Self())
+	}
+}
+
+func (t *put) tell(ctx actor.Context, r wire.Result) bool {
+	if t.answered {
+		return false
+	}
+	t.answered = true
+	if t.requester != nil {
+		ctx.Send(t.requester, &Done{Key: t.key(), Result: wire.Result{Status: r.Status, RC: r.RC, Errno: r.Errno, Text: r.Text}})
+	}
+	return true
+}
+
+func (t *put) key() uint32 { return t.req.Key }

@@ -1,0 +1,73 @@
+package tree
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"golang.org/x/sys/unix"
+
+	"spindle/actors"
+	"spindle/transports"
+	"spindle/transports/wire"
+)
+
+// onOpenStream asks the agent to start a program and connects the relay to its id.
+func (p *interpreter) onOpenStream(ctx actor.Context, m *openStream) {
+	if p.lost || p.draining {
+		ctx.Respond(&streamRefused{})
+		return
+	}
+	env := map[string]string{}
+	for _, kv := range m.command.Env {
+		if k, v, ok := strings.Cut(kv, "="); ok {
+			env[k] = v
+		}
+	}
+	meta, err := json.Marshal(struct {
+		Argv []string          `json:"argv"`
+		Env  map[string]string `json:"env"`
+		Cwd  string            `json:"cwd,omitempty"`
+	}{m.command.Argv, env, m.command.Dir})
+	if err != nil {
+		panic(actors.Fault{Class: actors.ClassDefect, Err: err}) // strings always marshal
+	}
+	id := p.newID()
+	p.relays[id] = m.relay
+	m.relay.opened(id)
+	p.push(wire.Frame{ID: id, Header: wire.Spawn{Mode: int(m.command.Mode), MetaLen: len(meta)}, Body: meta})
+	ctx.Respond(&streamOpened{id: id})
+}
+
+func (p *interpreter) onStreamWrite(m *streamWrite) {
+	if p.relays[m.id] == nil {
+		return
+	}
+	if len(m.data) > 0 {
+		p.push(wire.Frame{ID: m.id, Header: wire.Data{Channel: m.channel}, Body: m.data})
+	}
+	if m.eof {
+		p.push(wire.Frame{ID: m.id, Header: wire.EOF{Channel: m.channel}})
+	}
+}
+
+func (p *interpreter) onRelayFrame(ctx actor.Context, r *relay, f wire.Frame) {
+	switch h := f.Header.(type) {
+	case wire.Data:
+		if !r.deliver(h.Channel, f.Body) {
+			p.onLost(ctx, errors.New("protocol error: DATA without credit"))
+		}
+	case wire.Credit:
+		r.granted(h.Channel, h.Bytes)
+	case wire.EOF:
+		r.finished(h.Channel)
+	case wire.Exit:
+		delete(p.relays, f.ID)
+		e := transports.Exit{Code: h.RC, Text: h.Text}
+		if h.Signal != 0 {
+			e.Signal = strings.TrimPrefix(unix.SignalName(unix.Signal(h.Signal)), "SIG")
+		}
+		r.exited(e)
+	}
+}

@@ -1,0 +1,359 @@
+package tree
+
+import (
+	"bytes"
+	"errors"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/go-cmp/cmp"
+
+	"spindle/transports"
+	"spindle/transports/wire"
+)
+
+func TestCallIsAnsweredWithWhatTheAgentSaid(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
+		fr := f.next()
+		call := fr.Header.(wire.Call)
+		if call.Op != "exec" || call.Context != "" || string(fr.Body) != "{}input" {
+			t.Errorf("agent got %+v %q", call, fr.Body)
+		}
+		f.send(fr.ID, wire.Result{RC: 3, OutLen: 3, ErrLen: 2}, []byte("outer"))
+		untilGone(f)
+	})
+	if want := "tree/ssh:web1/python3"; !strings.HasSuffix(hop.Interpreter.Id, want) {
+		t.Errorf("path %q, want it to end in %q", hop.Interpreter.Id, want)
+	}
+	b.say(hop.Interpreter, &Invoke{Key: 7, Call: wire.Call{Op: "exec", Context: "secret-name", MetaLen: 2}, Body: []byte("{}input")})
+	got := expect[*Done](b)
+	want := &Done{Key: 7, Result: wire.Result{RC: 3, OutLen: 3, ErrLen: 2}, Body: []byte("outer")}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// G1: calls of one requester reach the agent in the order in which they were sent, also when the first of them has to
+// wait for its closure's content.
+func TestG1_CallsKeepTheirOrderAndBlobsGoAheadOnce(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	content := []byte("x = 1\n")
+	closure := wire.Sum([]byte("manifest"))
+	b.blobs[closure] = &Fetched{Closure: closure, Blobs: []*Blob{{Digest: wire.Sum(content), Size: len(content), Content: content}}}
+	var order []string
+	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
+		for i := 0; i < 4; i++ {
+			fr := f.next()
+			switch h := fr.Header.(type) {
+			case wire.Blob:
+				order = append(order, "blob")
+			case wire.Call:
+				order = append(order, h.Op)
+				f.send(fr.ID, wire.Result{}, nil)
+			}
+		}
+		untilGone(f)
+	})
+	for i, op := range []string{"one", "two", "three"} {
+		b.say(hop.Interpreter, &Invoke{Key: uint32(i + 1), Call: wire.Call{Op: op, Closure: closure, HasClosure: true}})
+	}
+	for range 3 {
+		expect[*Done](b)
+	}
+	if diff := cmp.Diff([]string{"blob", "one", "two", "three"}, order); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestUnknownClosureIsSaidSo(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	hop := b.open(b.tree, "ssh:web1", untilGone)
+	b.say(hop.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "module", Closure: wire.Sum(nil), HasClosure: true}})
+	if got := expect[*Done](b); got.Result.Status != wire.StatusUnknownClosure {
+		t.Errorf("status %v", got.Result.Status)
+	}
+}
+
+// G3: a lost link answers every open call, once, with the contract's text, and the hop is gone.
+func TestG3_LostLinkAnswersEveryCallOnce(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
+		f.next()
+		f.next() // and then the link ends, with both calls open
+	})
+	b.sys.Send(b.client, &watch{hop.Hop})
+	b.say(hop.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "exec"}})
+	b.say(hop.Interpreter, &Invoke{Key: 2, Call: wire.Call{Op: "exec"}})
+	seen := map[uint32]int{}
+	for range 2 {
+		d := expect[*Done](b)
+		seen[d.Key]++
+		if d.Result.Status != wire.StatusUnreachable || !strings.Contains(d.Result.Text, "Mitogen was disconnected from the remote environment while a call was in-progress") {
+			t.Errorf("result %+v", d.Result)
+		}
+	}
+	if diff := cmp.Diff(map[uint32]int{1: 1, 2: 1}, seen); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	expect[*actor.Terminated](b)
+}
+
+func TestProtocolViolationsCloseTheHopOnly(t *testing.T) {
+	cases := []struct {
+		name string
+		play func(f *farEnd, call wire.Frame)
+	}{
+		{"frame for an id that was never opened", func(f *farEnd, _ wire.Frame) { f.send(99, wire.Result{}, nil) }},
+		{"a controller's frame", func(f *farEnd, _ wire.Frame) { f.send(1, wire.Call{Op: "exec"}, nil) }},
+		{"lengths that do not match", func(f *farEnd, c wire.Frame) {
+			b, _ := wire.Append(nil, wire.Frame{ID: c.ID, Header: wire.Result{OutLen: 1}, Body: []byte("x")})
+			b[3]++
+			f.conn.Write(append(b, 'y'))
+		}},
+		{"data without credit", func(f *farEnd, c wire.Frame) {
+			for range wire.WindowInitial/wire.ChunkMax + 1 {
+				f.send(c.ID, wire.Data{Channel: 1}, make([]byte, wire.ChunkMax))
+			}
+		}},
+		{"data on a channel that is not output", func(f *farEnd, c wire.Frame) { f.send(c.ID, wire.Data{Channel: 0}, []byte("x")) }},
+		{"garbage", func(f *farEnd, _ wire.Frame) { f.conn.Write([]byte("this is no frame at all, is it?")) }},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, Heartbeat{})
+			good := b.open(b.tree, "ssh:good", func(f *farEnd) {
+				fr := f.next()
+				f.send(fr.ID, wire.Result{RC: 5}, nil)
+				untilGone(f)
+			})
+			bad := b.open(b.tree, "ssh:bad", func(f *farEnd) {
+				c.play(f, f.next())
+				untilGone(f)
+			})
+			b.say(bad.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "exec"}})
+			for {
+				if m := expect[any](b); m != nil {
+					d, ok := m.(*Done)
+					if !ok {
+						continue // output that was within credit
+					}
+					if d.Result.Status != wire.StatusUnreachable {
+						t.Errorf("bad hop: %+v", d.Result)
+					}
+					break
+				}
+			}
+			b.say(good.Interpreter, &Invoke{Key: 2, Call: wire.Call{Op: "exec"}})
+			if d := expect[*Done](b); d.Result.RC != 5 {
+				t.Errorf("good hop: %+v", d.Result)
+			}
+		})
+	}
+}
+
+func TestAbortCancelsAndIsAnswered(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
+		id := f.next().ID
+		if fr := f.next(); fr.ID != id || fr.Header != (wire.Cancel{Reason: "enough"}) {
+			t.Errorf("got %+v", fr)
+		}
+		f.send(id, wire.Result{Status: wire.StatusCancelled}, nil)
+		untilGone(f)
+	})
+	b.say(hop.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "exec"}})
+	b.say(hop.Interpreter, &Abort{Key: 1, Reason: "enough"})
+	if d := expect[*Done](b); d.Result.Status != wire.StatusCancelled {
+		t.Errorf("%+v", d.Result)
+	}
+}
+
+func TestPutSendsContentAndDigestAgainstCredit(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	content := make([]byte, 3*wire.WindowInitial+17)
+	rand.New(rand.NewSource(1)).Read(content)
+	src := filepath.Join(t.TempDir(), "src")
+	if err := os.WriteFile(src, content, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
+		fr := f.next()
+		id := fr.ID
+		if !strings.Contains(string(fr.Body), `"mode":416`) {
+			t.Errorf("meta %s", fr.Body)
+		}
+		open := wire.WindowInitial
+		for {
+			fr := f.next()
+			switch fr.Header.(type) {
+			case wire.Data:
+				if open -= len(fr.Body); open < 0 {
+					t.Error("more than was granted")
+				}
+				got = append(got, fr.Body...)
+				if open < wire.ChunkMax {
+					f.send(id, wire.Credit{Channel: 0, Bytes: 2 * wire.ChunkMax}, nil)
+					open += 2 * wire.ChunkMax
+				}
+				continue
+			case wire.EOF:
+			default:
+				t.Errorf("got %+v", fr.Header)
+			}
+			break
+		}
+		f.send(id, wire.Result{}, nil)
+		untilGone(f)
+	})
+	b.say(hop.Interpreter, &Put{Key: 4, Src: src, Dest: "/dest"})
+	if d := expect[*Done](b); d.Result.Status != wire.StatusOK || d.Key != 4 {
+		t.Fatalf("%+v", d)
+	}
+	if want := append(append([]byte{}, content...), sumOf(content)...); !bytes.Equal(got, want) {
+		t.Errorf("content differs: got %d bytes, want %d", len(got), len(want))
+	}
+}
+
+func TestPutOfWhatIsNoFile(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	hop := b.open(b.tree, "ssh:web1", untilGone)
+	dir := t.TempDir()
+	b.say(hop.Interpreter, &Put{Key: 1, Src: dir, Dest: "/dest"})
+	if d := expect[*Done](b); d.Result.Status != wire.StatusError || !strings.Contains(d.Result.Text, "is not a regular file") {
+		t.Errorf("%+v", d.Result)
+	}
+	b.say(hop.Interpreter, &Put{Key: 2, Src: filepath.Join(dir, "none"), Dest: "/dest"})
+	if d := expect[*Done](b); d.Result.Status != wire.StatusError || d.Result.Errno != 2 {
+		t.Errorf("%+v", d.Result)
+	}
+}
+
+func TestGetLandsOnlyWhenSizeAndDigestAreRight(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789abcdef"), 40000)
+	head := []byte(`{"size":640000,"mode":384,"mtime":1000000000.5,"atime":1000000001}` + "\n")
+	cases := []struct {
+		name string
+		wire []byte
+		ok   bool
+	}{
+		{"right", append(append(append([]byte{}, head...), content...), sumOf(content)...), true},
+		{"wrong digest", append(append(append([]byte{}, head...), content...), sumOf(nil)...), false},
+		{"short", append(append(append([]byte{}, head...), content[:1000]...), sumOf(content[:1000])...), false},
+		{"long", append(append(append([]byte{}, head...), content...), append(sumOf(content), 1)...), false},
+		{"no head", content[:100], false},
+		{"nothing", nil, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t, Heartbeat{})
+			hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
+				id := f.next().ID
+				rest, credit := c.wire, wire.WindowInitial
+				for len(rest) > 1000 {
+					n := min(wire.ChunkMax, len(rest)-1000)
+					for credit < n {
+						if cr, ok := f.next().Header.(wire.Credit); ok {
+							credit += cr.Bytes
+						}
+					}
+					f.send(id, wire.Data{Channel: 1}, rest[:n])
+					rest, credit = rest[n:], credit-n
+				}
+				f.send(id, wire.Result{OutLen: len(rest)}, rest)
+				untilGone(f)
+			})
+			dir := t.TempDir()
+			dest := filepath.Join(dir, "dest")
+			if err := os.WriteFile(dest, []byte("old"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			b.say(hop.Interpreter, &Get{Key: 1, Src: "/src", Dest: dest})
+			d := expect[*Done](b)
+			if ok := d.Result.Status == wire.StatusOK; ok != c.ok {
+				t.Errorf("result %+v", d.Result)
+			}
+			got, err := os.ReadFile(dest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []byte("old")
+			if c.ok {
+				want = content
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("destination has %d bytes, want %d", len(got), len(want))
+			}
+			if left, _ := os.ReadDir(dir); len(left) != 1 {
+				t.Errorf("left behind: %v", left)
+			}
+			if info, _ := os.Stat(dest); c.ok && (info.Mode().Perm() != 0o600 || info.ModTime().Unix() != 1000000000) {
+				t.Errorf("mode %v, time %v", info.Mode(), info.ModTime())
+			}
+		})
+	}
+}
+
+func TestFailedDialIsReportedWithTheMachineThatTried(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	refusal := &transports.ConnectError{Class: transports.BecomeFailed, Text: "sudo password is incorrect"}
+	fail := func(parent *actor.PID) *HopFailed {
+		b.say(parent, &OpenHop{Hop: &Hop{Key: "k", Dialer: &fakeDialer{t: t, name: "sudo:root", err: refusal, wg: &b.wg}}, Report: b.client})
+		return expect[*HopFailed](b)
+	}
+	if got := fail(b.tree).Err.Error(); got != "sudo password is incorrect" {
+		t.Errorf("at the controller: %q", got)
+	}
+	hop := b.open(b.tree, "ssh:web1", untilGone)
+	err := fail(hop.Interpreter).Err
+	var ce *transports.ConnectError
+	if !errors.As(err, &ce) || ce.Class != transports.BecomeFailed || ce.Text != "error occurred on host web1: sudo password is incorrect" {
+		t.Errorf("behind web1: %v", err)
+	}
+}
+
+// G5: a subtree is gone before its hop is, when a hop drains.
+func TestG5_DrainEndsLeavesFirst(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	order := make(chan string, 2)
+	bye := func(name string) func(*farEnd) {
+		return func(f *farEnd) {
+			untilGone(f)
+			order <- name
+		}
+	}
+	login := b.open(b.tree, "ssh:web1", bye("login"))
+	become := b.open(login.Interpreter, "sudo:root", bye("become"))
+	b.sys.Send(b.client, &watch{login.Hop})
+	b.sys.Send(b.client, &watch{become.Hop})
+	b.sys.Send(b.tree, &Drain{Reason: "test"})
+	first, second := expect[*actor.Terminated](b), expect[*actor.Terminated](b)
+	if !first.Who.Equal(become.Hop) || !second.Who.Equal(login.Hop) {
+		t.Errorf("gone in order %s, %s", first.Who.Id, second.Who.Id)
+	}
+	if got := <-order + " " + <-order; got != "become login" {
+		t.Errorf("agents ended in order %s", got)
+	}
+}
+
+// G7: an agent that stays silent is given up after Misses intervals.
+func TestG7_SilentAgentIsGivenUp(t *testing.T) {
+	b := newBench(t, Heartbeat{Interval: 20 * time.Millisecond, Misses: 3})
+	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
+		for {
+			if _, err := f.in.Next(); err != nil {
+				return
+			}
+		}
+	})
+	b.say(hop.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "exec"}})
+	if d := expect[*Done](b); d.Result.Status != wire.StatusUnreachable || !strings.Contains(d.Result.Text, "no sign of life") {
+		t.Errorf("%+v", d.Result)
+	}
+}

@@ -1,0 +1,275 @@
+package connections
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"spindle/actors"
+	"spindle/actors/tree"
+	"spindle/transports"
+)
+
+// Config is what the service needs. It is immutable.
+type Config struct {
+	Logger *zap.Logger
+	// Tree is the parent of first hops.
+	Tree *actor.PID
+	// Factories makes a Dialer from a method's settings.
+	Factories map[string]transports.Factory
+	// Become names the methods that change the account on the same machine.
+	Become []string
+}
+
+// state of an entry.
+type state int
+
+const (
+	dialing state = iota
+	ready
+	closing
+)
+
+// entry is one hop that exists or is on its way.
+type entry struct {
+	parent  string // key of the hop it starts from; empty for first hops
+	from    string // PID id of the interpreter that it starts from
+	become  bool
+	state   state
+	hop     *actor.PID
+	interp  *actor.PID
+	facts   json.RawMessage
+	how     string
+	why     string
+	waiters []*request
+}
+
+// standing is what a hop that is ready was for; it outlives its entry when that is replaced.
+type standing struct {
+	key    string
+	interp string // PID id
+}
+
+// request is one Acquire on its way outwards.
+type request struct {
+	key    uint32
+	sender *actor.PID
+	hops   []*tree.Hop
+}
+
+type connections struct {
+	cfg     *Config
+	secret  []byte
+	entries map[string]*entry   // by hop key
+	byPID   map[string]standing // by hop PID id
+	resets  map[string][]func() // hop PID id → what to do when it is gone
+}
+
+// Spec describes the connections service.
+func Spec(cfg *Config) actors.Spec {
+	return actors.Spec{Kind: "connections", Name: "connections", New: func() actor.Actor {
+		secret := make([]byte, 32)
+		rand.Read(secret) // never fails (crypto/rand)
+		return &connections{cfg: cfg, secret: secret, entries: map[string]*entry{}, byPID: map[string]standing{}, resets: map[string][]func(){}}
+	}}
+}
+
+func (s *connections) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *Acquire:
+		s.onAcquire(ctx, m)
+	case *Forget:
+		s.onForget(m)
+	case *Reset:
+		s.onReset(ctx, m)
+	case *tree.HopReady:
+		s.onReady(ctx, m)
+	case *tree.HopFailed:
+		s.onFailed(ctx, m)
+	case *actors.Failed:
+		s.failBelow(ctx, m.Path)
+	case *actor.Terminated:
+		s.onTerminated(ctx, m)
+	}
+}
+
+func (s *connections) onAcquire(ctx actor.Context, m *Acquire) {
+	hops, err := s.plan(m.Hops)
+	if err != nil {
+		ctx.Respond(&Refused{Key: m.Key, Err: err})
+		return
+	}
+	s.advance(ctx, &request{key: m.Key, sender: ctx.Sender(), hops: hops})
+}
+
+// plan turns settings into hops with keys. The key of a hop covers the whole way to it.
+func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
+	if len(reqs) == 0 {
+		return nil, fmt.Errorf("connect: the stack has no hop")
+	}
+	hops := make([]*tree.Hop, 0, len(reqs))
+	key := ""
+	for i, r := range reqs {
+		factory := s.cfg.Factories[r.Method]
+		if factory == nil {
+			return nil, fmt.Errorf("connect: unknown connection method %q", r.Method)
+		}
+		dialer, err := factory(r.Kwargs)
+		if err != nil {
+			return nil, err
+		}
+		encoded, err := json.Marshal(r)
+		if err != nil {
+			return nil, err
+		}
+		mac := hmac.New(sha256.New, s.secret)
+		io.WriteString(mac, key)
+		mac.Write(encoded)
+		key = hex.EncodeToString(mac.Sum(nil)[:16])
+		hops = append(hops, &tree.Hop{
+			Key: key, Dialer: dialer, First: i == 0, Become: slices.Contains(s.cfg.Become, r.Method),
+			Boot: tree.Boot{
+				Candidates: r.Python, Title: r.Title,
+				TmpCandidates: append(slices.DeleteFunc([]string{r.RemoteTmp}, func(d string) bool { return d == "" }), r.SystemTmpdirs...),
+			},
+		})
+	}
+	return hops, nil
+}
+
+// advance moves a request outwards as far as what stands allows.
+func (s *connections) advance(ctx actor.Context, r *request) {
+	for i, h := range r.hops {
+		e := s.entries[h.Key]
+		if e == nil || e.state == closing {
+			e = s.start(ctx, r, i)
+		}
+		if e.state == dialing {
+			e.waiters = append(e.waiters, r)
+			return
+		}
+	}
+	s.deliver(ctx, r)
+}
+
+func (s *connections) start(ctx actor.Context, r *request, i int) *entry {
+	h := r.hops[i]
+	e := &entry{become: h.Become}
+	parent := s.cfg.Tree
+	if i > 0 {
+		e.parent = r.hops[i-1].Key
+		parent = s.entries[e.parent].interp
+	}
+	e.from = parent.Id
+	s.entries[h.Key] = e
+	ctx.Request(parent, &tree.OpenHop{Hop: h, Report: ctx.Self()})
+	return e
+}
+
+func (s *connections) deliver(ctx actor.Context, r *request) {
+	last := len(r.hops) - 1
+	login := last
+	for login > 0 && r.hops[login].Become {
+		login--
+	}
+	ctx.Send(r.sender, &Acquired{Key: r.key, Target: s.context(r.hops[last].Key), Login: s.context(r.hops[login].Key)})
+}
+
+func (s *connections) context(key string) Context {
+	e := s.entries[key]
+	return Context{Name: key, Interpreter: e.interp, Facts: e.facts, How: e.how, Why: e.why}
+}
+
+func (s *connections) onReady(ctx actor.Context, m *tree.HopReady) {
+	e := s.entries[m.Key]
+	if e == nil || e.state != dialing {
+		ctx.Send(m.Hop, &tree.Drain{Reason: "nobody waits for it"})
+		return
+	}
+	e.state, e.hop, e.interp, e.facts, e.how, e.why = ready, m.Hop, m.Interpreter, m.Facts, m.How, m.Why
+	s.byPID[m.Hop.Id] = standing{key: m.Key, interp: m.Interpreter.Id}
+	ctx.Watch(m.Hop)
+	waiters := e.waiters
+	e.waiters = nil
+	for _, r := range waiters {
+		s.advance(ctx, r)
+	}
+}
+
+func (s *connections) onFailed(ctx actor.Context, m *tree.HopFailed) {
+	e := s.entries[m.Key]
+	if e == nil || e.state != dialing {
+		return
+	}
+	delete(s.entries, m.Key)
+	for _, r := range e.waiters {
+		ctx.Send(r.sender, &Refused{Key: r.key, Err: m.Err})
+	}
+}
+
+func (s *connections) onForget(m *Forget) {
+	for _, e := range s.entries {
+		e.waiters = slices.DeleteFunc(e.waiters, func(r *request) bool { return r.sender.Equal(m.Requester) })
+	}
+}
+
+// onTerminated forgets a hop and whatever was on its way below it.
+func (s *connections) onTerminated(ctx actor.Context, m *actor.Terminated) {
+	if was, known := s.byPID[m.Who.Id]; known {
+		delete(s.byPID, m.Who.Id)
+		if e := s.entries[was.key]; e != nil && e.hop != nil && e.hop.Equal(m.Who) {
+			delete(s.entries, was.key)
+		}
+		s.failBelow(ctx, was.interp)
+	}
+	for _, done := range s.resets[m.Who.Id] {
+		done()
+	}
+	delete(s.resets, m.Who.Id)
+}
+
+// failBelow ends attempts that were to start from an interpreter which is gone.
+func (s *connections) failBelow(ctx actor.Context, interp string) {
+	for k, e := range s.entries {
+		if e.from != interp || e.state != dialing {
+			continue
+		}
+		delete(s.entries, k)
+		for _, r := range e.waiters {
+			ctx.Send(r.sender, &Refused{Key: r.key, Err: &transports.ConnectError{Class: transports.Unreachable, Text: tree.Interrupted}})
+		}
+	}
+}
+
+func (s *connections) onReset(ctx actor.Context, m *Reset) {
+	e := s.entries[m.Context]
+	for e != nil && e.become && s.entries[e.parent] != nil {
+		e = s.entries[e.parent]
+	}
+	if e == nil || e.hop == nil {
+		ctx.Respond(&ResetDone{Key: m.Key})
+		return
+	}
+	sender, key, sys := ctx.Sender(), m.Key, actors.SystemOf(ctx)
+	s.resets[e.hop.Id] = append(s.resets[e.hop.Id], func() { sys.Send(sender, &ResetDone{Key: key}) })
+	s.close(e)
+	ctx.Send(e.hop, &tree.Drain{Reason: "reset"})
+}
+
+// close marks a hop and all below it as going, so that new requests dial anew at once.
+func (s *connections) close(e *entry) {
+	e.state = closing
+	for _, c := range s.entries {
+		if s.entries[c.parent] == e && c.state == ready {
+			s.close(c)
+		}
+	}
+}

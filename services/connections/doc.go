@@ -1,0 +1,15 @@
+// Package connections finds the interpreter for a stack of hops, and sets up what is missing.
+//
+// Purpose: one connection per account, however many workers ask at once and in whatever words. A stack is looked up hop by
+// hop from the controller outwards; what stands is reused, an attempt in progress is joined, the rest is started, each hop below the
+// interpreter that it starts from. Any number of hops are set up at the same time.
+//
+// Accepts: *Acquire (reply *Acquired or *Refused), *Forget (a requester is gone), *Reset (reply *ResetDone),
+// *tree.HopReady, *tree.HopFailed, actor.Terminated of hops.
+//
+// Ordering: nothing is promised between different stacks. Failure: a failed attempt is told to everyone who waits for it and is
+// not remembered, so the next request tries again. A lost hop is forgotten together with all below it when its actor is gone.
+// The service is never asked to hold a password: settings stay inside Dialers, keys are keyed digests.
+//
+// Testing: with a Dialer of the test's own and a far end over net.Pipe.
+package connections

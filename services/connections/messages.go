@@ -1,0 +1,56 @@
+package connections
+
+import (
+	"encoding/json"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// HopRequest is one hop as a worker describes it (docs/protocol.md §8).
+type HopRequest struct {
+	Method        string          `json:"method"`
+	Kwargs        json.RawMessage `json:"kwargs"`
+	Python        []string        `json:"python"`
+	RemoteTmp     string          `json:"remote_tmp"`
+	SystemTmpdirs []string        `json:"system_tmpdirs"`
+	Title         string          `json:"title"`
+}
+
+// Acquire asks for the interpreter at the end of a stack. Reply: *Acquired or *Refused, exactly one.
+type Acquire struct {
+	Key  uint32
+	Hops []HopRequest
+}
+
+// Context is an account that has been reached.
+type Context struct {
+	// Name is the opaque name that workers use.
+	Name        string
+	Interpreter *actor.PID
+	Facts       json.RawMessage
+	How, Why    string
+}
+
+// Acquired answers Acquire. Login is the account before the trailing become hops; it is the target itself without become.
+type Acquired struct {
+	Key           uint32
+	Target, Login Context
+}
+
+// Refused answers Acquire when a hop could not be set up.
+type Refused struct {
+	Key uint32
+	Err error
+}
+
+// Forget drops what a requester still waits for.
+type Forget struct{ Requester *actor.PID }
+
+// Reset stops a context's login hop and all below it. Reply: *ResetDone, when they are gone.
+type Reset struct {
+	Key     uint32
+	Context string
+}
+
+// ResetDone answers Reset; a context that does not exist is no error.
+type ResetDone struct{ Key uint32 }
