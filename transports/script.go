@@ -2,6 +2,7 @@ package transports
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"time"
 )
@@ -76,8 +77,20 @@ func (pl Plan) Dial(ctx context.Context, via Spawner, p Program) (*Booted, error
 	}
 	b, err := Converse(ctx, link, pl.Script, p)
 	if err != nil {
-		return nil, err
+		return nil, pl.startFailedFar(err)
 	}
 	b.How, b.Why = pl.How, pl.Why
 	return b, nil
+}
+
+// startFailedFar gives the error of a spawner that learns of a missing program by its exit alone the same text as that of
+// others.
+func (pl Plan) startFailedFar(err error) error {
+	var exit *ExitError
+	if !errors.As(err, &exit) || exit.Code != 127 || exit.Text == "" {
+		return err
+	}
+	start := StartError(pl.Command.Argv, errors.New(exit.Text))
+	start.Class = pl.Script.Class
+	return start
 }

@@ -1,0 +1,64 @@
+package sudo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"spindle/transports"
+)
+
+// Factory is the method "sudo". Its errors are *transports.ConnectError of the class BecomeFailed.
+func Factory(kwargs json.RawMessage) (transports.Dialer, error) {
+	d, err := parse(kwargs)
+	if err != nil {
+		return nil, &transports.ConnectError{Class: transports.BecomeFailed, Text: err.Error(), Err: errors.Unwrap(err)}
+	}
+	return d, nil
+}
+
+// dialer is one account to be reached.
+type dialer struct {
+	settings settings
+	password transports.Secret
+	timeout  time.Duration
+}
+
+func parse(kwargs json.RawMessage) (*dialer, error) {
+	var k struct {
+		ConnectTimeout transports.Seconds `json:"connect_timeout"`
+		Password       transports.Secret  `json:"password"`
+		SudoArgs       []string           `json:"sudo_args"`
+		SudoPath       string             `json:"sudo_path"`
+		Username       string             `json:"username"`
+	}
+	if err := transports.ParseKwargs(kwargs, &k); err != nil {
+		return nil, err
+	}
+	s := settings{path: k.SudoPath}
+	if err := s.parse(k.SudoArgs); err != nil {
+		return nil, err
+	}
+	if s.path == "" {
+		s.path = "sudo"
+	}
+	if k.Username != "" {
+		s.user = k.Username
+	}
+	if s.user == "" {
+		s.user = "root"
+	}
+	return &dialer{s, k.Password, k.ConnectTimeout.Or(transports.DefaultTimeout)}, nil
+}
+
+func (d *dialer) Name() string           { return "sudo:" + d.settings.user }
+func (d *dialer) Timeout() time.Duration { return d.timeout }
+
+func (d *dialer) Dial(ctx context.Context, via transports.Spawner, p transports.Program) (*transports.Booted, error) {
+	return transports.Plan{
+		Command: transports.Command{Argv: d.settings.argv(p.Argv), Mode: transports.ControlTTY},
+		Script:  script(d),
+		How:     "sudo",
+	}.Dial(ctx, via, p)
+}
