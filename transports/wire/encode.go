@@ -62,8 +62,9 @@ func AppendHead(dst []byte, f Frame) ([]byte, error) {
 // encoder is a msgpack encoder that appends to buf. Writing to it cannot fail,
 // which is why its users do not look at errors.
 type encoder struct {
-	buf []byte
-	mp  *msgpack.Encoder
+	buf     []byte
+	mp      *msgpack.Encoder
+	scratch Digest // msgpack gets a slice of it: a slice of the header would move that to the heap
 }
 
 var encoders = sync.Pool{New: func() any {
@@ -84,13 +85,17 @@ func (e *encoder) WriteByte(c byte) error {
 	return nil
 }
 
-func (e *encoder) array(n int)      { _ = e.mp.EncodeArrayLen(n) }
-func (e *encoder) bool(v bool)      { _ = e.mp.EncodeBool(v) }
-func (e *encoder) int(v int)        { _ = e.mp.EncodeInt(int64(v)) }
-func (e *encoder) int64(v int64)    { _ = e.mp.EncodeInt(v) }
-func (e *encoder) str(v string)     { _ = e.mp.EncodeString(v) }
-func (e *encoder) digest(d *Digest) { _ = e.mp.EncodeBytes(d[:]) }
-func (e *encoder) nil()             { _ = e.mp.EncodeNil() }
+func (e *encoder) array(n int)   { _ = e.mp.EncodeArrayLen(n) }
+func (e *encoder) bool(v bool)   { _ = e.mp.EncodeBool(v) }
+func (e *encoder) int(v int)     { _ = e.mp.EncodeInt(int64(v)) }
+func (e *encoder) int64(v int64) { _ = e.mp.EncodeInt(v) }
+func (e *encoder) str(v string)  { _ = e.mp.EncodeString(v) }
+func (e *encoder) nil()          { _ = e.mp.EncodeNil() }
+
+func (e *encoder) digest(d Digest) {
+	e.scratch = d
+	_ = e.mp.EncodeBytes(e.scratch[:])
+}
 
 // millis rounds up: a time above zero must not become 0, which means "no limit".
 func (e *encoder) millis(d time.Duration) {
@@ -123,7 +128,7 @@ func (h Call) encode(e *encoder) {
 	e.str(h.Op)
 	e.str(h.Context)
 	if h.HasClosure {
-		e.digest(&h.Closure)
+		e.digest(h.Closure)
 	} else {
 		e.nil()
 	}
@@ -178,7 +183,7 @@ func (h Credit) encode(e *encoder) {
 
 func (h Blob) encode(e *encoder) {
 	e.array(3)
-	e.digest(&h.Digest)
+	e.digest(h.Digest)
 	e.int(h.Size)
 	e.int(h.Encoding)
 }
@@ -186,7 +191,7 @@ func (h Blob) encode(e *encoder) {
 func (h Splice) encode(e *encoder) {
 	e.array(3)
 	e.int(h.Channel)
-	e.digest(&h.Digest)
+	e.digest(h.Digest)
 	e.int(h.Form)
 }
 

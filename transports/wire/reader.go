@@ -11,10 +11,10 @@ const (
 	// bufferSize holds many small frames for one read of the stream, and is small
 	// enough for ten thousand idle links. Bodies above it are read past the buffer.
 	bufferSize = 8 << 10
-	// trust is how many bytes may be allocated for each byte that came. With it a
-	// DATA frame's body is allocated at once when the first buffer of it is here,
-	// and a length whose bytes never come costs nothing.
-	trust = 16
+	// trust is how many bytes may be allocated for each byte that came. With it the
+	// body of the largest DATA frame is allocated at once when one buffer of the frame
+	// is here, and a length whose bytes never come costs nothing.
+	trust = ChunkMax / bufferSize
 	// lengthMin counts kind, id and the shortest header.
 	lengthMin = 1 + 4 + 1
 )
@@ -79,7 +79,7 @@ func (r *Reader) next() (Frame, error) {
 	if reason := header.check(size); reason != "" {
 		return Frame{}, &ProtocolError{Kind: kind, ID: id, Reason: reason}
 	}
-	body, err := r.body(spill, size, n)
+	body, err := r.body(spill, size, prefixLen+n)
 	if err != nil {
 		return Frame{}, err
 	}
@@ -91,7 +91,8 @@ func (r *Reader) next() (Frame, error) {
 // read in place; a longer one is gathered in steps, and what was gathered
 // behind it is the spill: the first bytes of the body.
 func (r *Reader) header(kind Kind, id uint32, rest int) (h Header, spill []byte, n int, err error) {
-	window, err := r.br.Peek(min(rest, bufferSize))
+	// The prefix stood in the buffer too: to ask for more would cost a read.
+	window, err := r.br.Peek(min(rest, bufferSize-prefixLen))
 	if err != nil {
 		return nil, nil, 0, inside(err)
 	}
