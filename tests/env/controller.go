@@ -84,6 +84,7 @@ func (l *Lab) Controller(t testing.TB, v Version, hosts ...*Host) *Controller {
 	c.Write(t, home+"/.ssh/id_encrypted", string(keys.encrypted), 0o600)
 	c.Write(t, home+"/.ssh/known_hosts", known, 0o644)
 	c.copyTree(t, filepath.Join(repository(t), "tests/playbooks"), PlayDir)
+	c.Write(t, PlayDir+"/library/tour_binary", string(binaryModule(t)), 0o755)
 	return c
 }
 

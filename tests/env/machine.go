@@ -114,7 +114,7 @@ func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s printed:\n%s", s.name, m.log)
+			t.Logf("%s printed:\n%s", s.name, m.log.last(15))
 		}
 	})
 	return m
@@ -255,6 +255,12 @@ func (t *tail) add(s string) {
 	if len(t.b) > 64<<10 {
 		t.b = t.b[len(t.b)-32<<10:]
 	}
+}
+
+// last returns the last lines.
+func (t *tail) last(n int) string {
+	lines := strings.Split(strings.TrimSpace(t.String()), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 func (t *tail) String() string {

@@ -39,3 +39,31 @@ func Binary(t testing.TB) string {
 	}
 	return built.path
 }
+
+var module struct {
+	sync.Once
+	content []byte
+	err     string
+}
+
+// binaryModule builds the module in machine code of the tour, once per test binary.
+func binaryModule(t testing.TB) []byte {
+	t.Helper()
+	module.Do(func() {
+		path := filepath.Join(scratch(), "bin", "tour_binary")
+		cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, "./tests/env/testdata/tour_binary")
+		cmd.Dir = repository(t)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			module.content, err = os.ReadFile(path)
+		}
+		if err != nil {
+			module.err = err.Error() + "\n" + string(out)
+		}
+	})
+	if module.err != "" {
+		t.Fatalf("build of the binary module: %s", module.err)
+	}
+	return module.content
+}

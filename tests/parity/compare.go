@@ -16,6 +16,7 @@ type Rule struct {
 	Path string // regular expression on a key's path, as ansible_facts.ansible_env.SHLVL; "" is every path
 	From string // regular expression to be rewritten to To; "" drops the key altogether
 	To   string
+	Set  bool // the order of the list at Path means nothing
 }
 
 // compiled is a rule ready for use.
@@ -50,7 +51,7 @@ func (c *compiled) applies(task, path string) bool {
 // flatten turns a result into its leaves by path, with the rules applied. An empty list or object is a leaf of its own.
 func flatten(out map[string]string, rules []*compiled, task, path string, v any) {
 	for _, r := range rules {
-		if path != "" && r.from == nil && r.applies(task, path) {
+		if path != "" && r.from == nil && !r.Set && r.applies(task, path) {
 			return
 		}
 	}
@@ -71,6 +72,12 @@ func flatten(out map[string]string, rules []*compiled, task, path string, v any)
 	case []any:
 		if len(v) == 0 {
 			out[path] = "[]"
+		}
+		for _, r := range rules {
+			if r.Set && r.applies(task, path) {
+				v = slices.Clone(v)
+				slices.SortFunc(v, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+			}
 		}
 		for i, e := range v {
 			flatten(out, rules, task, join(fmt.Sprint(i)), e)
@@ -174,9 +181,13 @@ func compareRecord(want, got Record, rules []*compiled) []string {
 	return out
 }
 
+// short shows the beginning of a result that has no counterpart.
 func short(v any) string {
 	b, _ := json.Marshal(v)
-	return clip(string(b))
+	if len(b) > 160 {
+		return string(b[:160]) + "…"
+	}
+	return string(b)
 }
 
 func clip(s string) string {

@@ -79,6 +79,15 @@ func TestRulesKeepTheRestOfAString(t *testing.T) {
 	}
 }
 
+func TestASetHasNoOrder(t *testing.T) {
+	a := parse(t, `{"event":"ok","host":"h","result":{"ansible_interfaces":["lo","eth0"],"list":[1,2]}}`+"\n")
+	b := parse(t, `{"event":"ok","host":"h","result":{"ansible_interfaces":["eth0","lo"],"list":[2,1]}}`+"\n")
+	want := []string{"h:  /  / ok #1: list.0: 2, want 1", "h:  /  / ok #1: list.1: 1, want 2"}
+	if d := cmp.Diff(want, Compare(a, b, Times)); d != "" {
+		t.Errorf("mismatch (-want +got):\n%s", d)
+	}
+}
+
 func TestEveryRuleHasAReasonAndCompiles(t *testing.T) {
 	for i, r := range All() {
 		if len(r.Why) < 5 {

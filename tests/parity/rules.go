@@ -8,8 +8,9 @@ var Times = []Rule{
 	{Why: "names of temporary directories", From: `ansible-tmp-[0-9.]+-\d+-\d+`, To: `ansible-tmp`},
 	{Why: "names of temporary directories", From: `ansible-local-\d+[0-9a-z_]+/tmp[0-9a-z_]+`, To: `ansible-local`},
 	{Why: "names of temporary files", From: `((?:^|[/ ."'])\.?(?:tmp|tour|ansible\.))[0-9a-zA-Z_]{8}\b`, To: `${1}RANDOM`},
+	{Why: "names of temporary directories", From: `ansible-moduletmp-[0-9.]+-[0-9a-z_]+`, To: `ansible-moduletmp`},
 	{Why: "names of temporary files", From: `ansible_[a-z_.]+_payload_[0-9a-z_]{8}`, To: `payload`},
-	{Why: "names of jobs: two counters and a process id", From: `\bj?\d{6,12}\.\d{1,9}\b`, To: `JOB`},
+		{Why: "names of jobs: two counters and a process id", From: `\bj?\d{6,12}\.\d{1,9}\b`, To: `JOB`},
 	{Why: "backups are named by pid and time", From: `\.\d+\.\d{4}-\d\d-\d\d@\d\d:\d\d:\d\d~`, To: `.BACKUP~`},
 	{Why: "port of the client", From: `(10\.99\.\d+\.\d+) \d{4,5}\b`, To: `$1 PORT`},
 	{Why: "time of day", Path: `(.*\.)?ansible_date_time(\..*)?`},
@@ -17,6 +18,7 @@ var Times = []Rule{
 	{Why: "random", Path: `(.*\.)?ansible_(machine_id|hostnqn|ssh_host_key_.*|product_uuid)`},
 	{Why: "hardware address of a virtual cable", From: `\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b`, To: `MAC`},
 	{Why: "made from the hardware address", From: `\bfe80::[0-9a-f:]+`, To: `fe80::X`},
+	{Why: "made from a set", Path: `(.*\.)?ansible_(virtualization_tech_(guest|host)|all_ipv[46]_addresses|interfaces)`, Set: true},
 	{Why: "size of a directory on a memory file system", Task: `.*/ (stat|find|links and modes|directory|copy a tree|unpack.*) /.*`, Path: `(.*\.)?(size|nlink)`},
 }
 

@@ -1,0 +1,15 @@
+// Package e2e runs real playbooks through the multiplexer, against real sshd targets, on every supported version of Ansible.
+//
+//   - parity: the tour under a stock strategy and under ours, compared result by result, and the machines file by file;
+//   - round trips: counted by a proxy on the way to the target;
+//   - first steps: what a user meets first (plugins, one ping, the tree, a warning when we fall back).
+//
+// The fault tests are in tests/e2e/faults. All of it is behind the build tag e2e, since it needs root, Ansible, and on a fresh machine a minute
+// to build Debian roots:
+//
+//	go test -tags e2e -p 1 ./tests/...
+//
+// The machines come from tests/env, the comparison from tests/parity, the bad network from tests/proxy. A test that cannot run
+// says so loudly and is skipped; with SPINDLE_TEST_REQUIRE set it fails instead.
+// SPINDLE_TEST_ONLY_STOCK runs the stock strategies against themselves: it proves the harness, without the product.
+package e2e
