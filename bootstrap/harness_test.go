@@ -32,12 +32,16 @@ type target struct {
 	skip   string // why it cannot be used
 }
 
+// rootsDir is where the Debian roots are.
+func rootsDir() string {
+	if dir := os.Getenv("SPINDLE_TEST_ROOTS"); dir != "" {
+		return dir
+	}
+	return "/var/cache/spindle-tests/roots"
+}
+
 // targets returns every Python that the agent is to be tested with. A missing root is a loud skip.
 func targets() []target {
-	roots := os.Getenv("SPINDLE_TEST_ROOTS")
-	if roots == "" {
-		roots = "/var/cache/spindle-tests/roots"
-	}
 	list := []target{{name: "host", python: "/usr/bin/python3"}}
 	for _, r := range []struct{ suite, name, python string }{
 		{"bullseye", "2.7", "python2.7"},
@@ -45,7 +49,7 @@ func targets() []target {
 		{"trixie", "3.13", "python3"},
 		{"sid", "3.14", "python3"},
 	} {
-		tg := target{name: r.name, root: filepath.Join(roots, r.suite), python: "/usr/bin/" + r.python}
+		tg := target{name: r.name, root: filepath.Join(rootsDir(), r.suite), python: "/usr/bin/" + r.python}
 		if _, err := os.Stat(filepath.Join(tg.root, tg.python)); err != nil {
 			tg.skip = fmt.Sprintf("no Python %s: %v (SPINDLE_TEST_ROOTS names the directory of the Debian roots)", r.name, err)
 		} else if os.Geteuid() != 0 {
@@ -86,14 +90,14 @@ type remote struct {
 	ended  error // why no more frames come
 	lastID uint32
 	closed bool
-	waited chan struct{}
+	blobs  map[wire.Digest]bool // which the agent has
 }
 
 // boot starts an agent the way a transport does, and waits for its HELLO. At the end of the test the link is closed, and
 // nothing may be left of it.
 func boot(t *testing.T, tg target, change ...func(*Options)) *remote {
 	t.Helper()
-	r := &remote{t: t, tg: tg, nonce: nonce(), queues: map[uint32][]wire.Frame{}, waited: make(chan struct{})}
+	r := &remote{t: t, tg: tg, nonce: nonce(), queues: map[uint32][]wire.Frame{}, blobs: map[wire.Digest]bool{}}
 	r.change = sync.NewCond(&r.mu)
 	r.dir = "/tmp/spindle-test-" + r.nonce
 	r.local = filepath.Join("/", tg.root, r.dir)
