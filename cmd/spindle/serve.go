@@ -71,7 +71,7 @@ func serve(o serveOptions) error {
 	sys := actors.NewSystem(actors.Options{Logger: log, Name: "spindle"})
 	r := &root{
 		log:    log,
-		tree:   tree.Config{Logger: log, Local: local.NewSpawner(), Program: program, Heartbeat: tree.Heartbeat{}},
+		tree:   tree.Config{Logger: log, Local: &local.Spawner{}, Program: program, Heartbeat: tree.Heartbeat{}},
 		conns:  connections.Config{Logger: log, Factories: factories(), Become: []string{"sudo"}},
 		bridge: ansiblebridge.Config{Logger: log, Listener: listener, Census: sys.Census(), Version: version()},
 	}
@@ -119,7 +119,7 @@ func waitForEnd(lifeline int, sys *actors.System, log *zap.Logger) {
 
 // factories names the methods that this build knows.
 func factories() map[string]transports.Factory {
-	return map[string]transports.Factory{"local": local.Factory, "ssh": ssh.Factory, "sudo": sudo.Factory}
+	return map[string]transports.Factory{"local": local.Factory, "ssh": ssh.NewFactory(), "sudo": sudo.Factory}
 }
 
 // program makes the far end's command line and first flight. Each boot has a nonce of its own, so that nothing which the
