@@ -41,6 +41,7 @@ var (
 	// Anchored: a shell's "cd: Permission denied" is not meant.
 	sayDenied  = regexp.MustCompile(`^(?:[^@\s]+@[^\s:]+: )?Permission denied`)
 	sayTooMany = regexp.MustCompile(`Too many authentication failures`)
+	sayTimeout = regexp.MustCompile(`^(?:ssh_dispatch_run_fatal: )?Connection (?:to .* )?timed out`)
 	sayConnect = regexp.MustCompile(`^ssh: (connect to host .* port \d+: .*|Could not resolve hostname .*)$`)
 )
 
@@ -65,6 +66,7 @@ func (s *settings) script() transports.Script {
 		{Pattern: sayHostKey, Text: textHostKey},
 		{Pattern: sayTooMany, Text: textRefused + ": Too many authentication failures"},
 		{Pattern: sayDenied, Explain: denied},
+		{Pattern: sayTimeout, Text: transports.TextTimeout},
 		{Pattern: sayConnect, Explain: connect},
 	}
 	if s.checkHostKeys == ignoreHostKeys {

@@ -106,7 +106,12 @@ func handshakeError(t *target, conn *lossyConn, check *hostKeyCheck, l *login, e
 	if check.err != nil {
 		return unreachable(textHostKey, fmt.Errorf("%s: %w", t.knownAs, check.err))
 	}
-	if l.err != nil && conn.lost() == nil {
+	// The library has closed the connection by now; any other cause came before.
+	lost := conn.lost()
+	if errors.Is(lost, net.ErrClosed) {
+		lost = nil
+	}
+	if l.err != nil && lost == nil {
 		auth, _ := errors.AsType[*authError](l.err)
 		if auth != nil && auth.binary != "" && !l.sent {
 			return &fallback{auth.binary, unreachable(auth.text, err)}
@@ -121,7 +126,7 @@ func handshakeError(t *target, conn *lossyConn, check *hostKeyCheck, l *login, e
 		return unreachable(textRefused+": Too many authentication failures", err)
 	}
 	cause := err
-	if lost := conn.lost(); lost != nil {
+	if lost != nil {
 		cause = lost
 	}
 	if isTimeout(cause) {

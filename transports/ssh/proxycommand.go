@@ -16,10 +16,13 @@ import (
 
 // proxyConn is a ProxyCommand as a connection. It has no deadlines; closing it ends everything.
 type proxyConn struct {
-	link  transports.Link
-	noise *tailBuffer
-	read  sync.WaitGroup
+	link   transports.Link
+	noise  *tailBuffer
+	silent chan struct{} // closed when its stderr has ended
 }
+
+// lastWords is how long the end of a command's output waits for what it has to say about it.
+const lastWords = time.Second
 
 var _ net.Conn = (*proxyConn)(nil)
 
@@ -34,18 +37,33 @@ func startProxy(ctx context.Context, command string) (*proxyConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &proxyConn{link: link, noise: &tailBuffer{}}
-	p.read.Go(func() { p.noise.drain(link.Side()) })
+	p := &proxyConn{link: link, noise: &tailBuffer{}, silent: make(chan struct{})}
+	go func() {
+		defer close(p.silent)
+		p.noise.drain(link.Side())
+	}()
 	return p, nil
 }
 
-func (p *proxyConn) Read(b []byte) (int, error)  { return p.link.Read(b) }
 func (p *proxyConn) Write(b []byte) (int, error) { return p.link.Write(b) }
+
+func (p *proxyConn) Read(b []byte) (int, error) {
+	n, err := p.link.Read(b)
+	if err != nil {
+		patience := time.NewTimer(lastWords)
+		defer patience.Stop()
+		select {
+		case <-p.silent:
+		case <-patience.C:
+		}
+	}
+	return n, err
+}
 
 // Close ends the command and all that it has started.
 func (p *proxyConn) Close() error {
 	err := p.link.Close()
-	p.read.Wait()
+	<-p.silent
 	return err
 }
 
