@@ -73,7 +73,7 @@ func (l *Lab) Controller(t testing.TB, v Version, hosts ...*Host) *Controller {
 	c.Machine = l.start(t, machineSpec{
 		name:  "controller-" + v.Name,
 		layer: layerOf(t, v.Root(t), "controller"),
-		argv:  []string{"/bin/sh", "-c", "echo ready >&2; while :; do sleep infinity & wait; done"},
+		argv:  []string{"/bin/sh", "-c", "echo ready >&2; while :; do " + reaperSleep + " & wait; done"},
 		up:    "ready",
 	})
 	known := ""

@@ -21,6 +21,7 @@ type Process struct {
 	State  string // R, S, D, Z...
 	Name   string // the kernel's short name
 	Args   []string
+	Exe    string // the program, by the path it has on its machine
 }
 
 // String shows a process as ps would.
@@ -31,6 +32,9 @@ func (p Process) String() string {
 // Matches says whether the command line holds a text.
 func (p Process) Matches(text string) bool { return strings.Contains(strings.Join(p.Args, " "), text) }
 
+// Runs says whether the program's file has a name that begins so, as "python".
+func (p Process) Runs(name string) bool { return strings.HasPrefix(filepath.Base(p.Exe), name) }
+
 // Kill ends a process without warning. A process that is gone already is no error.
 func (p Process) Kill() error {
 	if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
@@ -38,6 +42,9 @@ func (p Process) Kill() error {
 	}
 	return nil
 }
+
+// reaperSleep is what process 1 of a controller waits in; it belongs to it.
+const reaperSleep = "sleep 2147483647"
 
 // Processes lists what runs on the machine, oldest first, without its process 1 and without the dead that nobody has collected.
 func (m *Machine) Processes() []Process {
@@ -47,7 +54,7 @@ func (m *Machine) Processes() []Process {
 		if ns, err := os.Readlink(dir + "/ns/pid"); err != nil || ns != m.nsid {
 			continue
 		}
-		if p, ok := readProcess(dir); ok && p.PID != m.pid && p.State != "Z" && p.State != "X" {
+		if p, ok := readProcess(dir); ok && p.PID != m.pid && p.State != "Z" && p.State != "X" && !p.Matches(reaperSleep) {
 			if p.Parent == m.pid {
 				p.Parent = 0
 			}
@@ -88,6 +95,7 @@ func readProcess(dir string) (Process, bool) {
 	if b, err := os.ReadFile(dir + "/cmdline"); err == nil && len(b) > 0 {
 		p.Args = strings.Split(strings.TrimRight(string(b), "\x00"), "\x00")
 	}
+	p.Exe, _ = os.Readlink(dir + "/exe")
 	return p, true
 }
 

@@ -10,7 +10,7 @@ var Times = []Rule{
 	{Why: "names of temporary files", From: `((?:^|[/ ."'])\.?(?:tmp|tour|ansible\.))[0-9a-zA-Z_]{8}\b`, To: `${1}RANDOM`},
 	{Why: "names of temporary directories", From: `ansible-moduletmp-[0-9.]+-[0-9a-z_]+`, To: `ansible-moduletmp`},
 	{Why: "names of temporary files", From: `ansible_[a-z_.]+_payload_[0-9a-z_]{8}`, To: `payload`},
-		{Why: "names of jobs: two counters and a process id", From: `\bj?\d{6,12}\.\d{1,9}\b`, To: `JOB`},
+	{Why: "names of jobs: two counters and a process id", From: `\bj?\d{6,12}\.\d{1,9}\b`, To: `JOB`},
 	{Why: "backups are named by pid and time", From: `\.\d+\.\d{4}-\d\d-\d\d@\d\d:\d\d:\d\d~`, To: `.BACKUP~`},
 	{Why: "port of the client", From: `(10\.99\.\d+\.\d+) \d{4,5}\b`, To: `$1 PORT`},
 	{Why: "time of day", Path: `(.*\.)?ansible_date_time(\..*)?`},
