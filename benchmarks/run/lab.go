@@ -1,6 +1,8 @@
 package run
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,9 +30,11 @@ type Options struct {
 // Lab is a place to run playbooks in. NewLab makes one.
 type Lab struct {
 	Options
+	// Watch, if set, is called when a run starts and may look at it until its context ends.
+	Watch func(context.Context)
+
 	inventory string
 	control   string
-	sequence  int
 }
 
 // NewLab writes the inventory.
@@ -57,6 +61,11 @@ func NewLab(options Options) (*Lab, error) {
 
 // Remote is a directory for what playbooks and Ansible write on the target.
 func (l *Lab) Remote() string { return filepath.Join(l.Dir, "remote") }
+
+// clearRemote makes the target as it was before the first run.
+func (l *Lab) clearRemote() error {
+	return errors.Join(os.RemoveAll(l.Remote()), os.Mkdir(l.Remote(), 0o700))
+}
 
 // Nodes is how many inventory hosts there are.
 func (l *Lab) Nodes() int { return len(l.Addresses) }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -30,7 +29,7 @@ func (l *Lab) Run(ctx context.Context, e Engine, command string, args ...string)
 	result := Result{Engine: e.Name}
 	config, err := l.configure(e)
 	if err == nil {
-		err = os.RemoveAll(filepath.Join(l.Remote(), "tmp"))
+		err = l.clearRemote()
 	}
 	if err != nil {
 		result.Err = err
@@ -58,8 +57,10 @@ func (l *Lab) Run(ctx context.Context, e Engine, command string, args ...string)
 
 	before := children()
 	started := time.Now()
+	unwatch := l.watch(ctx)
 	err = cmd.Run()
 	result.Wall = time.Since(started)
+	unwatch() // what it started is not the engine's
 	if cmd.ProcessState != nil {
 		result.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
@@ -78,6 +79,23 @@ func (l *Lab) Run(ctx context.Context, e Engine, command string, args ...string)
 		result.Err = readErr
 	}
 	return result
+}
+
+// watch runs Watch, if there is one, until the returned function is called, which waits for it.
+func (l *Lab) watch(ctx context.Context) func() {
+	if l.Watch == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.Watch(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 var warning = regexp.MustCompile(`(?i)\[WARNING\][^\n]*spindle[^\n]*`)

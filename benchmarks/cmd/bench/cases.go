@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -38,7 +37,6 @@ type oneCase struct {
 	command string
 	args    []string
 	expect  run.Expect
-	before  func() error // not timed, before every run
 	after   func() error // not timed, says why the run did not do its work
 	counted bool         // whether it is run through the counting proxy too
 	extra   bool         // only when it is asked for by name
@@ -89,12 +87,6 @@ func makeCases(dir, playground string, withBulk bool) ([]oneCase, error) {
 		name: "copy", title: "copy of 256 MiB (SSH compression off)", place: oneNodeBulk, command: "ansible-playbook",
 		args:   append(play("copy.yml"), "-e", "large_file="+large),
 		expect: run.Expect{Hosts: 1, OK: 1},
-		before: func() error {
-			if err := os.Remove(copied); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
-			return nil
-		},
 		after: func() error {
 			got, err := sumOf(copied)
 			if err == nil && got != sum {

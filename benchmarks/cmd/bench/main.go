@@ -279,11 +279,6 @@ func (b *bench) count(ctx context.Context) error {
 func (b *bench) once(ctx context.Context, lab *run.Lab, one oneCase, engine run.Engine) (run.Result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("took more than %v", runLimit))
 	defer cancel()
-	if one.before != nil {
-		if err := one.before(); err != nil {
-			return run.Result{}, err
-		}
-	}
 	result := lab.Run(ctx, engine, one.command, one.args...)
 	err := result.Check(one.expect)
 	if err == nil && one.after != nil {

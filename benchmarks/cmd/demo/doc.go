@@ -1,0 +1,7 @@
+// Command demo runs one playbook under stock Ansible and under Spindle, against a target that it makes and throws away, and shows what
+// either cost and what Spindle's supervision tree looked like meanwhile.
+//
+// "make demo" installs what is missing, builds, and calls it. It needs no root, and touches no key, setting, service or file of the
+// user's: the target is the machine's own sshd with private settings, or a built-in SSH server where there is none, and all files
+// are in one temporary directory, which is removed at the end, also on Ctrl-C.
+package main
