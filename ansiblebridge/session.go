@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
@@ -31,6 +32,7 @@ type session struct {
 	out  *frames.Outbox
 
 	greeted  bool
+	leaving  bool                  // BYE is on its way out; nothing more is taken in
 	open     map[uint32]*actor.PID // calls by the client's id; nil while a service works on it
 	contexts map[string]*actor.PID // interpreters by context name
 	windows  map[uint32]int        // input credit that the client still has, by id
@@ -60,6 +62,11 @@ func (s *session) Receive(ctx actor.Context) {
 	case *frames.Wrote:
 		s.bytesOut += uint64(m.Bytes)
 		s.out.OnWrote(m)
+		if s.leaving && s.out.Idle() {
+			ctx.Stop(ctx.Self())
+		}
+	case *leaveLate:
+		ctx.Stop(ctx.Self())
 	case *frames.Lost:
 		s.onLost(ctx, m)
 	case *tree.Done:
@@ -95,6 +102,9 @@ func (s *session) Receive(ctx actor.Context) {
 func (s *session) onFrame(ctx actor.Context, m *frames.In) {
 	defer m.Done()
 	s.bytesIn += uint64(m.Bytes)
+	if s.leaving {
+		return
+	}
 	f := m.Frame
 	if h, hello := f.Header.(wire.Hello); hello != !s.greeted {
 		s.protocolError(ctx, "HELLO comes first, and once")
@@ -153,9 +163,15 @@ func (s *session) describe(ctx actor.Context) {
 
 func (s *session) protocolError(ctx actor.Context, text string) {
 	s.cfg.Logger.Warn("protocol error", zap.String("path", ctx.Self().Id), zap.String("text", text))
+	s.leaving = true
 	s.out.Push(wire.Frame{Header: wire.Bye{Reason: text}})
-	ctx.Poison(ctx.Self()) // after what is queued, so that BYE has a chance to leave
+	actors.After(ctx, byeGrace, &leaveLate{})
 }
+
+// byeGrace is how long a client that is told to go may take to read why.
+const byeGrace = time.Second
+
+type leaveLate struct{}
 
 func (s *session) onLost(ctx actor.Context, m *frames.Lost) {
 	var pe *wire.ProtocolError

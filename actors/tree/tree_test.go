@@ -13,20 +13,21 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/go-cmp/cmp"
 
+	"spindle/actors/tree/treetest"
 	"spindle/transports"
 	"spindle/transports/wire"
 )
 
 func TestCallIsAnsweredWithWhatTheAgentSaid(t *testing.T) {
 	b := newBench(t, Heartbeat{})
-	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
-		fr := f.next()
+	hop := b.open(b.tree, "ssh:web1", func(f *treetest.FarEnd) {
+		fr := f.Next()
 		call := fr.Header.(wire.Call)
 		if call.Op != "exec" || call.Context != "" || string(fr.Body) != "{}input" {
 			t.Errorf("agent got %+v %q", call, fr.Body)
 		}
-		f.send(fr.ID, wire.Result{RC: 3, OutLen: 3, ErrLen: 2}, []byte("outer"))
-		untilGone(f)
+		f.Send(fr.ID, wire.Result{RC: 3, OutLen: 3, ErrLen: 2}, []byte("outer"))
+		treetest.UntilGone(f)
 	})
 	if want := "tree/ssh:web1/python3"; !strings.HasSuffix(hop.Interpreter.Id, want) {
 		t.Errorf("path %q, want it to end in %q", hop.Interpreter.Id, want)
@@ -47,18 +48,18 @@ func TestG1_CallsKeepTheirOrderAndBlobsGoAheadOnce(t *testing.T) {
 	closure := wire.Sum([]byte("manifest"))
 	b.blobs[closure] = &Fetched{Closure: closure, Blobs: []*Blob{{Digest: wire.Sum(content), Size: len(content), Content: content}}}
 	var order []string
-	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
+	hop := b.open(b.tree, "ssh:web1", func(f *treetest.FarEnd) {
 		for i := 0; i < 4; i++ {
-			fr := f.next()
+			fr := f.Next()
 			switch h := fr.Header.(type) {
 			case wire.Blob:
 				order = append(order, "blob")
 			case wire.Call:
 				order = append(order, h.Op)
-				f.send(fr.ID, wire.Result{}, nil)
+				f.Send(fr.ID, wire.Result{}, nil)
 			}
 		}
-		untilGone(f)
+		treetest.UntilGone(f)
 	})
 	for i, op := range []string{"one", "two", "three"} {
 		b.say(hop.Interpreter, &Invoke{Key: uint32(i + 1), Call: wire.Call{Op: op, Closure: closure, HasClosure: true}})
@@ -73,7 +74,7 @@ func TestG1_CallsKeepTheirOrderAndBlobsGoAheadOnce(t *testing.T) {
 
 func TestUnknownClosureIsSaidSo(t *testing.T) {
 	b := newBench(t, Heartbeat{})
-	hop := b.open(b.tree, "ssh:web1", untilGone)
+	hop := b.open(b.tree, "ssh:web1", treetest.UntilGone)
 	b.say(hop.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "module", Closure: wire.Sum(nil), HasClosure: true}})
 	if got := expect[*Done](b); got.Result.Status != wire.StatusUnknownClosure {
 		t.Errorf("status %v", got.Result.Status)
@@ -83,9 +84,9 @@ func TestUnknownClosureIsSaidSo(t *testing.T) {
 // G3: a lost link answers every open call, once, with the contract's text, and the hop is gone.
 func TestG3_LostLinkAnswersEveryCallOnce(t *testing.T) {
 	b := newBench(t, Heartbeat{})
-	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
-		f.next()
-		f.next() // and then the link ends, with both calls open
+	hop := b.open(b.tree, "ssh:web1", func(f *treetest.FarEnd) {
+		f.Next()
+		f.Next() // and then the link ends, with both calls open
 	})
 	b.sys.Send(b.client, &watch{hop.Hop})
 	b.say(hop.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "exec"}})
@@ -107,34 +108,34 @@ func TestG3_LostLinkAnswersEveryCallOnce(t *testing.T) {
 func TestProtocolViolationsCloseTheHopOnly(t *testing.T) {
 	cases := []struct {
 		name string
-		play func(f *farEnd, call wire.Frame)
+		play func(f *treetest.FarEnd, call wire.Frame)
 	}{
-		{"frame for an id that was never opened", func(f *farEnd, _ wire.Frame) { f.send(99, wire.Result{}, nil) }},
-		{"a controller's frame", func(f *farEnd, _ wire.Frame) { f.send(1, wire.Call{Op: "exec"}, nil) }},
-		{"lengths that do not match", func(f *farEnd, c wire.Frame) {
+		{"frame for an id that was never opened", func(f *treetest.FarEnd, _ wire.Frame) { f.Send(99, wire.Result{}, nil) }},
+		{"a controller's frame", func(f *treetest.FarEnd, _ wire.Frame) { f.Send(1, wire.Call{Op: "exec"}, nil) }},
+		{"lengths that do not match", func(f *treetest.FarEnd, c wire.Frame) {
 			b, _ := wire.Append(nil, wire.Frame{ID: c.ID, Header: wire.Result{OutLen: 1}, Body: []byte("x")})
 			b[3]++
-			f.conn.Write(append(b, 'y'))
+			f.Conn.Write(append(b, 'y'))
 		}},
-		{"data without credit", func(f *farEnd, c wire.Frame) {
+		{"data without credit", func(f *treetest.FarEnd, c wire.Frame) {
 			for range wire.WindowInitial/wire.ChunkMax + 1 {
-				f.send(c.ID, wire.Data{Channel: 1}, make([]byte, wire.ChunkMax))
+				f.Send(c.ID, wire.Data{Channel: 1}, make([]byte, wire.ChunkMax))
 			}
 		}},
-		{"data on a channel that is not output", func(f *farEnd, c wire.Frame) { f.send(c.ID, wire.Data{Channel: 0}, []byte("x")) }},
-		{"garbage", func(f *farEnd, _ wire.Frame) { f.conn.Write([]byte("this is no frame at all, is it?")) }},
+		{"data on a channel that is not output", func(f *treetest.FarEnd, c wire.Frame) { f.Send(c.ID, wire.Data{Channel: 0}, []byte("x")) }},
+		{"garbage", func(f *treetest.FarEnd, _ wire.Frame) { f.Conn.Write([]byte("this is no frame at all, is it?")) }},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, Heartbeat{})
-			good := b.open(b.tree, "ssh:good", func(f *farEnd) {
-				fr := f.next()
-				f.send(fr.ID, wire.Result{RC: 5}, nil)
-				untilGone(f)
+			good := b.open(b.tree, "ssh:good", func(f *treetest.FarEnd) {
+				fr := f.Next()
+				f.Send(fr.ID, wire.Result{RC: 5}, nil)
+				treetest.UntilGone(f)
 			})
-			bad := b.open(b.tree, "ssh:bad", func(f *farEnd) {
-				c.play(f, f.next())
-				untilGone(f)
+			bad := b.open(b.tree, "ssh:bad", func(f *treetest.FarEnd) {
+				c.play(f, f.Next())
+				treetest.UntilGone(f)
 			})
 			b.say(bad.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "exec"}})
 			for {
@@ -159,13 +160,13 @@ func TestProtocolViolationsCloseTheHopOnly(t *testing.T) {
 
 func TestAbortCancelsAndIsAnswered(t *testing.T) {
 	b := newBench(t, Heartbeat{})
-	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
-		id := f.next().ID
-		if fr := f.next(); fr.ID != id || fr.Header != (wire.Cancel{Reason: "enough"}) {
+	hop := b.open(b.tree, "ssh:web1", func(f *treetest.FarEnd) {
+		id := f.Next().ID
+		if fr := f.Next(); fr.ID != id || fr.Header != (wire.Cancel{Reason: "enough"}) {
 			t.Errorf("got %+v", fr)
 		}
-		f.send(id, wire.Result{Status: wire.StatusCancelled}, nil)
-		untilGone(f)
+		f.Send(id, wire.Result{Status: wire.StatusCancelled}, nil)
+		treetest.UntilGone(f)
 	})
 	b.say(hop.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "exec"}})
 	b.say(hop.Interpreter, &Abort{Key: 1, Reason: "enough"})
@@ -183,15 +184,15 @@ func TestPutSendsContentAndDigestAgainstCredit(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []byte
-	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
-		fr := f.next()
+	hop := b.open(b.tree, "ssh:web1", func(f *treetest.FarEnd) {
+		fr := f.Next()
 		id := fr.ID
 		if !strings.Contains(string(fr.Body), `"mode":416`) {
 			t.Errorf("meta %s", fr.Body)
 		}
 		open := wire.WindowInitial
 		for {
-			fr := f.next()
+			fr := f.Next()
 			switch fr.Header.(type) {
 			case wire.Data:
 				if open -= len(fr.Body); open < 0 {
@@ -199,7 +200,7 @@ func TestPutSendsContentAndDigestAgainstCredit(t *testing.T) {
 				}
 				got = append(got, fr.Body...)
 				if open < wire.ChunkMax {
-					f.send(id, wire.Credit{Channel: 0, Bytes: 2 * wire.ChunkMax}, nil)
+					f.Send(id, wire.Credit{Channel: 0, Bytes: 2 * wire.ChunkMax}, nil)
 					open += 2 * wire.ChunkMax
 				}
 				continue
@@ -209,8 +210,8 @@ func TestPutSendsContentAndDigestAgainstCredit(t *testing.T) {
 			}
 			break
 		}
-		f.send(id, wire.Result{}, nil)
-		untilGone(f)
+		f.Send(id, wire.Result{}, nil)
+		treetest.UntilGone(f)
 	})
 	b.say(hop.Interpreter, &Put{Key: 4, Src: src, Dest: "/dest"})
 	if d := expect[*Done](b); d.Result.Status != wire.StatusOK || d.Key != 4 {
@@ -223,7 +224,7 @@ func TestPutSendsContentAndDigestAgainstCredit(t *testing.T) {
 
 func TestPutOfWhatIsNoFile(t *testing.T) {
 	b := newBench(t, Heartbeat{})
-	hop := b.open(b.tree, "ssh:web1", untilGone)
+	hop := b.open(b.tree, "ssh:web1", treetest.UntilGone)
 	dir := t.TempDir()
 	b.say(hop.Interpreter, &Put{Key: 1, Src: dir, Dest: "/dest"})
 	if d := expect[*Done](b); d.Result.Status != wire.StatusError || !strings.Contains(d.Result.Text, "is not a regular file") {
@@ -253,21 +254,21 @@ func TestGetLandsOnlyWhenSizeAndDigestAreRight(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, Heartbeat{})
-			hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
-				id := f.next().ID
+			hop := b.open(b.tree, "ssh:web1", func(f *treetest.FarEnd) {
+				id := f.Next().ID
 				rest, credit := c.wire, wire.WindowInitial
 				for len(rest) > 1000 {
 					n := min(wire.ChunkMax, len(rest)-1000)
 					for credit < n {
-						if cr, ok := f.next().Header.(wire.Credit); ok {
+						if cr, ok := f.Next().Header.(wire.Credit); ok {
 							credit += cr.Bytes
 						}
 					}
-					f.send(id, wire.Data{Channel: 1}, rest[:n])
+					f.Send(id, wire.Data{Channel: 1}, rest[:n])
 					rest, credit = rest[n:], credit-n
 				}
-				f.send(id, wire.Result{OutLen: len(rest)}, rest)
-				untilGone(f)
+				f.Send(id, wire.Result{OutLen: len(rest)}, rest)
+				treetest.UntilGone(f)
 			})
 			dir := t.TempDir()
 			dest := filepath.Join(dir, "dest")
@@ -304,13 +305,13 @@ func TestFailedDialIsReportedWithTheMachineThatTried(t *testing.T) {
 	b := newBench(t, Heartbeat{})
 	refusal := &transports.ConnectError{Class: transports.BecomeFailed, Text: "sudo password is incorrect"}
 	fail := func(parent *actor.PID) *HopFailed {
-		b.say(parent, &OpenHop{Hop: &Hop{Key: "k", Dialer: &fakeDialer{t: t, name: "sudo:root", err: refusal, wg: &b.wg}}, Report: b.client})
+		b.say(parent, &OpenHop{Hop: &Hop{Key: "k", Dialer: &treetest.Dialer{T: t, Label: "sudo:root", Err: refusal, Joined: &b.wg}}, Report: b.client})
 		return expect[*HopFailed](b)
 	}
 	if got := fail(b.tree).Err.Error(); got != "sudo password is incorrect" {
 		t.Errorf("at the controller: %q", got)
 	}
-	hop := b.open(b.tree, "ssh:web1", untilGone)
+	hop := b.open(b.tree, "ssh:web1", treetest.UntilGone)
 	err := fail(hop.Interpreter).Err
 	var ce *transports.ConnectError
 	if !errors.As(err, &ce) || ce.Class != transports.BecomeFailed || ce.Text != "error occurred on host web1: sudo password is incorrect" {
@@ -322,9 +323,9 @@ func TestFailedDialIsReportedWithTheMachineThatTried(t *testing.T) {
 func TestG5_DrainEndsLeavesFirst(t *testing.T) {
 	b := newBench(t, Heartbeat{})
 	order := make(chan string, 2)
-	bye := func(name string) func(*farEnd) {
-		return func(f *farEnd) {
-			untilGone(f)
+	bye := func(name string) func(*treetest.FarEnd) {
+		return func(f *treetest.FarEnd) {
+			treetest.UntilGone(f)
 			order <- name
 		}
 	}
@@ -345,13 +346,7 @@ func TestG5_DrainEndsLeavesFirst(t *testing.T) {
 // G7: an agent that stays silent is given up after Misses intervals.
 func TestG7_SilentAgentIsGivenUp(t *testing.T) {
 	b := newBench(t, Heartbeat{Interval: 20 * time.Millisecond, Misses: 3})
-	hop := b.open(b.tree, "ssh:web1", func(f *farEnd) {
-		for {
-			if _, err := f.in.Next(); err != nil {
-				return
-			}
-		}
-	})
+	hop := b.open(b.tree, "ssh:web1", treetest.Mute)
 	b.say(hop.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "exec"}})
 	if d := expect[*Done](b); d.Result.Status != wire.StatusUnreachable || !strings.Contains(d.Result.Text, "no sign of life") {
 		t.Errorf("%+v", d.Result)

@@ -1,0 +1,324 @@
+package ansiblebridge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"spindle/actors"
+	"spindle/actors/tree"
+	"spindle/actors/tree/treetest"
+	"spindle/services/blobs"
+	"spindle/services/connections"
+	"spindle/services/transfers"
+	"spindle/transports"
+	"spindle/transports/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// mux is a whole multiplexer on a real socket, whose far ends are the test's.
+type mux struct {
+	t      *testing.T
+	sys    *actors.System
+	socket string
+	wg     sync.WaitGroup
+	play   func(*treetest.FarEnd)
+}
+
+func newMux(t *testing.T, play func(*treetest.FarEnd)) *mux {
+	m := &mux{t: t, socket: filepath.Join(t.TempDir(), "run", "mux.sock"), play: play}
+	m.sys = actors.NewSystem(actors.Options{Logger: zap.NewNop(), Name: "test"})
+	spawn := func(s actors.Spec) *actor.PID {
+		pid, err := m.sys.SpawnRoot(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pid
+	}
+	l, err := Listen(m.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, tr := spawn(blobs.Spec()), spawn(transfers.Spec(transfers.Budget))
+	root := spawn(tree.Spec(&tree.Config{
+		Logger: zap.NewNop(), Blobs: b, Transfers: tr, Program: func(tree.Boot) transports.Program { return transports.Program{} },
+	}))
+	conns := spawn(connections.Spec(&connections.Config{
+		Logger: zap.NewNop(), Tree: root,
+		Factories: map[string]transports.Factory{"ssh": func(kwargs json.RawMessage) (transports.Dialer, error) {
+			d := &treetest.Dialer{T: t, Label: "ssh:web1", Play: m.play, Joined: &m.wg}
+			if strings.Contains(string(kwargs), "refuse") {
+				d.Err = &transports.ConnectError{Class: transports.BecomeFailed, Text: "sudo password is incorrect"}
+			}
+			return d, nil
+		}},
+	}))
+	spawn(Spec(&Config{Logger: zap.NewNop(), Listener: l, Connections: conns, Blobs: b, Census: m.sys.Census(), Version: "test"}))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := m.sys.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		m.wg.Wait()
+		if _, err := os.Stat(m.socket); !os.IsNotExist(err) {
+			t.Errorf("the socket is still there: %v", err)
+		}
+	})
+	return m
+}
+
+// worker is a client as the plugins are.
+type worker struct {
+	t    *testing.T
+	conn *net.UnixConn
+	in   *wire.Reader
+}
+
+func (m *mux) dial() *worker {
+	m.t.Helper()
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: m.socket, Net: "unix"})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	return &worker{t: m.t, conn: conn, in: wire.NewReader(conn)}
+}
+
+func (m *mux) worker() *worker {
+	w := m.dial()
+	w.send(0, wire.Hello{Proto: wire.Proto, Role: "worker", PID: 1}, nil)
+	if f := w.next(); f.Header.Kind() != wire.KindReady {
+		m.t.Fatalf("got %+v", f)
+	}
+	return w
+}
+
+func (w *worker) send(id uint32, h wire.Header, body []byte) {
+	w.t.Helper()
+	b, err := wire.Append(nil, wire.Frame{ID: id, Header: h, Body: body})
+	if err == nil {
+		_, err = w.conn.Write(b)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *worker) next() wire.Frame {
+	w.t.Helper()
+	f, err := w.in.Next()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return f
+}
+
+func (w *worker) call(id uint32, h wire.Call, meta string, input []byte) (wire.Result, []byte) {
+	w.t.Helper()
+	h.MetaLen = len(meta)
+	w.send(id, h, append([]byte(meta), input...))
+	f := w.next()
+	r, ok := f.Header.(wire.Result)
+	if !ok || f.ID != id {
+		w.t.Fatalf("got %+v for %d", f, id)
+	}
+	return r, f.Body
+}
+
+func (w *worker) connect() string {
+	w.t.Helper()
+	r, body := w.call(1, wire.Call{Op: "connect"}, `{"hops":[{"method":"ssh","kwargs":{}}]}`, nil)
+	var got struct{ Context string }
+	if err := json.Unmarshal(body, &got); err != nil || r.Status != wire.StatusOK || got.Context == "" {
+		w.t.Fatalf("%+v %s %v", r, body, err)
+	}
+	return got.Context
+}
+
+func echo(f *treetest.FarEnd) {
+	for {
+		fr := f.Next()
+		switch h := fr.Header.(type) {
+		case wire.Call:
+			f.Send(fr.ID, wire.Result{OutLen: len(fr.Body)}, fr.Body)
+		case wire.Bye:
+			return
+		case wire.Blob:
+		default:
+			f.T.Errorf("far end got %+v", h)
+		}
+	}
+}
+
+func TestWorkerCallsAnAgent(t *testing.T) {
+	m := newMux(t, echo)
+	w := m.worker()
+	ctx := w.connect()
+	r, body := w.call(2, wire.Call{Op: "exec", Context: ctx}, "{}", []byte("hello"))
+	if r.Status != wire.StatusOK || string(body) != "{}hello" {
+		t.Errorf("%+v %q", r, body)
+	}
+}
+
+func TestClosureIsAskedForOnceAndUploaded(t *testing.T) {
+	m := newMux(t, echo)
+	w := m.worker()
+	ctx := w.connect()
+	content := []byte("print(1)")
+	digest, closure := wire.Sum(content), wire.Sum([]byte("{}"))
+	call := wire.Call{Op: "module", Context: ctx, Closure: closure, HasClosure: true}
+	if r, _ := w.call(2, call, "", nil); r.Status != wire.StatusUnknownClosure {
+		t.Fatalf("%+v", r)
+	}
+	r, missing := w.call(3, wire.Call{Op: "closure", Closure: closure, HasClosure: true}, "", digest[:])
+	if r.Status != wire.StatusOK || !bytes.Equal(missing, digest[:]) {
+		t.Fatalf("%+v %x", r, missing)
+	}
+	w.send(0, wire.Blob{Digest: digest, Size: len(content)}, content)
+	if r, body := w.call(4, call, "", []byte("args")); r.Status != wire.StatusOK || string(body) != "args" {
+		t.Errorf("%+v %q", r, body)
+	}
+}
+
+func TestFailuresAreTold(t *testing.T) {
+	m := newMux(t, echo)
+	w := m.worker()
+	cases := []struct {
+		name   string
+		call   wire.Call
+		meta   string
+		status wire.Status
+		text   string
+	}{
+		{"refused hop", wire.Call{Op: "connect"}, `{"hops":[{"method":"ssh","kwargs":"refuse"}]}`, wire.StatusFailed, "sudo password is incorrect"},
+		{"unknown method", wire.Call{Op: "connect"}, `{"hops":[{"method":"pigeon"}]}`, wire.StatusFault, "pigeon"},
+		{"bad meta", wire.Call{Op: "connect"}, `{"hops":`, wire.StatusError, "bad meta"},
+		{"unknown context", wire.Call{Op: "exec", Context: "none"}, "", wire.StatusUnreachable, "Mitogen was disconnected"},
+		{"put to unknown context", wire.Call{Op: "put", Context: "none"}, "{}", wire.StatusUnreachable, "Mitogen was disconnected"},
+		{"closure without digests", wire.Call{Op: "closure"}, "", wire.StatusError, "closure"},
+	}
+	for i, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if r, _ := w.call(uint32(10+i), c.call, c.meta, nil); r.Status != c.status || !strings.Contains(r.Text, c.text) {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+func TestTreeIsAnsweredWhateverItsSize(t *testing.T) {
+	m := newMux(t, echo)
+	w := m.worker()
+	w.connect()
+	r, body := w.call(2, wire.Call{Op: "tree"}, "", nil)
+	var nodes []struct{ Path, Kind string }
+	if err := json.Unmarshal(body, &nodes); err != nil || r.Status != wire.StatusOK {
+		t.Fatalf("%+v %v", r, err)
+	}
+	kinds := map[string]string{}
+	for _, n := range nodes {
+		kinds[n.Path] = n.Kind
+	}
+	if diff := cmp.Diff("interpreter", kinds["tree/ssh:web1/python3"]); diff != "" {
+		t.Errorf("(-want +got):\n%s\n%v", diff, kinds)
+	}
+}
+
+// What a worker leaves open is cancelled when its socket closes, and only that.
+func TestDyingWorkerCancelsItsCallsOnly(t *testing.T) {
+	seen := make(chan wire.Frame, 10)
+	m := newMux(t, func(f *treetest.FarEnd) {
+		for {
+			fr := f.Next()
+			if _, bye := fr.Header.(wire.Bye); bye {
+				return
+			}
+			seen <- fr
+		}
+	})
+	dying, other := m.worker(), m.worker()
+	ctx := dying.connect()
+	other.connect()
+	dying.send(5, wire.Call{Op: "exec", Context: ctx}, nil)
+	mine := (<-seen).ID
+	other.send(5, wire.Call{Op: "exec", Context: ctx}, nil)
+	<-seen
+	dying.send(6, wire.Call{Op: "files", Context: ctx, Flags: wire.FlagNoReply}, nil)
+	<-seen
+	dying.conn.Close()
+	if f := <-seen; f.ID != mine || f.Header.Kind() != wire.KindCancel {
+		t.Errorf("agent got %+v, want a CANCEL of %d", f, mine)
+	}
+	select {
+	case f := <-seen:
+		t.Errorf("agent got %+v as well", f)
+	case <-time.After(50 * time.Millisecond):
+	}
+}
+
+func TestBrokenClientsEndTheirOwnSessionOnly(t *testing.T) {
+	m := newMux(t, echo)
+	good := m.worker()
+	ctx := good.connect()
+	cases := map[string]func(w *worker){
+		"garbage":           func(w *worker) { w.conn.Write([]byte("GET / HTTP/1.0\r\n\r\nand so on and so on")) },
+		"call before hello": func(w *worker) { w.send(1, wire.Call{Op: "tree"}, nil) },
+		"other protocol":    func(w *worker) { w.send(0, wire.Hello{Proto: 99, Role: "worker"}, nil) },
+		"data without credit": func(w *worker) {
+			w.send(0, wire.Hello{Proto: wire.Proto, Role: "worker"}, nil)
+			w.send(3, wire.Call{Op: "connect", Flags: wire.FlagMore}, nil)
+			w.send(4, wire.Call{Op: "closure"}, nil)
+			w.send(0, wire.Call{Op: "tree"}, nil)
+		},
+	}
+	for name, play := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := m.dial()
+			play(w)
+			for {
+				f, err := w.in.Next()
+				if err != nil {
+					t.Error("closed without a word")
+					break
+				}
+				if b, bye := f.Header.(wire.Bye); bye {
+					if b.Reason == "" {
+						t.Error("BYE without a reason")
+					}
+					break
+				}
+			}
+		})
+	}
+	if r, _ := good.call(9, wire.Call{Op: "exec", Context: ctx}, "", nil); r.Status != wire.StatusOK {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestListenRefusesAnOpenDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := Listen(filepath.Join(dir, "s")); err == nil {
+		l.Close()
+		t.Error("a directory that others may enter was taken")
+	} else if !strings.Contains(err.Error(), "0700") {
+		t.Errorf("text %q does not say what to do", err)
+	}
+}

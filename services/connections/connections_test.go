@@ -1,0 +1,199 @@
+package connections
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"spindle/actors/actorstest"
+	"spindle/actors/tree"
+	"spindle/actors/tree/treetest"
+	"spindle/transports"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// lab is the service with a real tree, whose dialers the test chooses by name.
+type lab struct {
+	*actorstest.Env
+	conns   *actor.PID
+	wg      sync.WaitGroup
+	dialers map[string]*treetest.Dialer
+}
+
+// inLab runs fn in a bubble.
+func inLab(t *testing.T, fn func(l *lab)) {
+	actorstest.Bubble(t, func(e *actorstest.Env) {
+		l := &lab{Env: e, dialers: map[string]*treetest.Dialer{}}
+		root := e.Spawn(tree.Spec(&tree.Config{Logger: zap.NewNop(), Program: func(tree.Boot) transports.Program { return transports.Program{} }}))
+		factory := func(kwargs json.RawMessage) (transports.Dialer, error) {
+			var host string
+			if err := json.Unmarshal(kwargs, &host); err != nil {
+				return nil, err
+			}
+			return l.dialers[host], nil
+		}
+		l.conns = e.Spawn(Spec(&Config{
+			Logger: zap.NewNop(), Tree: root, Become: []string{"sudo"},
+			Factories: map[string]transports.Factory{"ssh": factory, "sudo": factory},
+		}))
+		fn(l)
+	})
+}
+
+func (l *lab) host(name string, play func(*treetest.FarEnd)) *treetest.Dialer {
+	d := &treetest.Dialer{T: l.T, Label: name, Play: play, Joined: &l.wg}
+	l.dialers[name] = d
+	return d
+}
+
+func stack(names ...string) []HopRequest {
+	var hops []HopRequest
+	for _, n := range names {
+		kwargs, _ := json.Marshal(n)
+		method, _, _ := strings.Cut(n, ":")
+		hops = append(hops, HopRequest{Method: method, Kwargs: kwargs})
+	}
+	return hops
+}
+
+// One connection per target, however many workers ask at once.
+func TestSimultaneousRequestsShareOneDial(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := l.host("ssh:web1", treetest.UntilGone)
+		d.Gate = make(chan struct{})
+		var probes []*actorstest.Probe
+		for range 20 {
+			p := l.Probe("worker")
+			p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1")})
+			probes = append(probes, p)
+		}
+		close(d.Gate)
+		names := map[string]bool{}
+		for _, p := range probes {
+			names[actorstest.Expect[*Acquired](p).Target.Name] = true
+		}
+		if n := d.Dials.Load(); n != 1 || len(names) != 1 {
+			t.Errorf("%d dials, %d contexts", n, len(names))
+		}
+	})
+}
+
+// One become hop per account, below the login's interpreter; login tells the account before it.
+func TestBecomeHopStartsBelowItsLogin(t *testing.T) {
+	inLab(t, func(l *lab) {
+		login, become := l.host("ssh:web1", treetest.UntilGone), l.host("sudo:root", treetest.UntilGone)
+		p := l.Probe("worker")
+		for range 3 {
+			p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1", "sudo:root")})
+			got := actorstest.Expect[*Acquired](p)
+			if want := "tree/ssh:web1/python3/sudo:root/python3"; got.Target.Interpreter.Id != want {
+				t.Errorf("target is %s, want %s", got.Target.Interpreter.Id, want)
+			}
+			if want := "tree/ssh:web1/python3"; got.Login.Interpreter.Id != want {
+				t.Errorf("login is %s, want %s", got.Login.Interpreter.Id, want)
+			}
+		}
+		if login.Dials.Load() != 1 || become.Dials.Load() != 1 {
+			t.Errorf("dials: login %d, become %d", login.Dials.Load(), become.Dials.Load())
+		}
+	})
+}
+
+// A failure reaches everyone who waits, and is not remembered.
+func TestFailureIsToldToAllAndTriedAgain(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := l.host("ssh:web1", treetest.UntilGone)
+		d.Gate, d.Err = make(chan struct{}), &transports.ConnectError{Text: "SSH password is incorrect"}
+		a, b := l.Probe("a"), l.Probe("b")
+		a.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1")})
+		b.Request(l.conns, &Acquire{Key: 2, Hops: stack("ssh:web1")})
+		close(d.Gate)
+		for _, p := range []*actorstest.Probe{a, b} {
+			var ce *transports.ConnectError
+			if got := actorstest.Expect[*Refused](p); !errors.As(got.Err, &ce) || ce.Text != "SSH password is incorrect" {
+				t.Errorf("got %v", got.Err)
+			}
+		}
+		d.Err = nil
+		a.Request(l.conns, &Acquire{Key: 3, Hops: stack("ssh:web1")})
+		actorstest.Expect[*Acquired](a)
+	})
+}
+
+// One dead host delays no other.
+func TestSlowHostDelaysNoOther(t *testing.T) {
+	inLab(t, func(l *lab) {
+		slow := l.host("ssh:slow", treetest.UntilGone)
+		slow.Gate = make(chan struct{})
+		l.host("ssh:fast", treetest.UntilGone)
+		p, q := l.Probe("p"), l.Probe("q")
+		p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:slow")})
+		q.Request(l.conns, &Acquire{Key: 2, Hops: stack("ssh:fast")})
+		actorstest.Expect[*Acquired](q)
+		close(slow.Gate)
+		actorstest.Expect[*Acquired](p)
+	})
+}
+
+func TestResetStopsTheLoginAndAllBelowAndTheNextRequestDialsAnew(t *testing.T) {
+	inLab(t, func(l *lab) {
+		login, become := l.host("ssh:web1", treetest.UntilGone), l.host("sudo:root", treetest.UntilGone)
+		p := l.Probe("worker")
+		p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1", "sudo:root")})
+		got := actorstest.Expect[*Acquired](p)
+		p.Request(l.conns, &Reset{Key: 2, Context: got.Target.Name})
+		actorstest.Expect[*ResetDone](p)
+		for _, path := range l.Paths() {
+			if strings.HasPrefix(path, "tree/ssh:web1") {
+				t.Errorf("still there: %s", path)
+			}
+		}
+		p.Request(l.conns, &Acquire{Key: 3, Hops: stack("ssh:web1", "sudo:root")})
+		actorstest.Expect[*Acquired](p)
+		if login.Dials.Load() != 2 || become.Dials.Load() != 2 {
+			t.Errorf("dials: login %d, become %d", login.Dials.Load(), become.Dials.Load())
+		}
+		p.Request(l.conns, &Reset{Key: 4, Context: "no such context"})
+		actorstest.Expect[*ResetDone](p)
+	})
+}
+
+func TestLostHopIsDialledAnew(t *testing.T) {
+	inLab(t, func(l *lab) {
+		cut := make(chan struct{})
+		d := l.host("ssh:web1", func(f *treetest.FarEnd) { <-cut })
+		p := l.Probe("worker")
+		p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1")})
+		first := actorstest.Expect[*Acquired](p)
+		p.Watch(first.Target.Interpreter)
+		close(cut)
+		actorstest.Expect[*actor.Terminated](p)
+		d.Play = treetest.UntilGone
+		for d.Dials.Load() < 2 { // the service hears of the loss a little later than the probe may
+			p.Request(l.conns, &Acquire{Key: 2, Hops: stack("ssh:web1")})
+			actorstest.Expect[*Acquired](p)
+		}
+	})
+}
+
+func TestBadStacksAreRefusedByName(t *testing.T) {
+	inLab(t, func(l *lab) {
+		p := l.Probe("worker")
+		for want, hops := range map[string][]HopRequest{
+			"the stack has no hop":                nil,
+			`unknown connection method "carrier"`: stack("carrier:pigeon"),
+		} {
+			p.Request(l.conns, &Acquire{Key: 1, Hops: hops})
+			if got := actorstest.Expect[*Refused](p); !strings.Contains(got.Err.Error(), want) {
+				t.Errorf("got %q, want %q in it", got.Err, want)
+			}
+		}
+	})
+}
