@@ -109,25 +109,26 @@ func (c *conversation) run(ctx context.Context) (*Booted, error) {
 
 	var exit *Exit
 	var patience <-chan time.Time
-	outEnd, sideEnd := c.outEnd, (chan struct{})(nil)
+	outEnd, sideEnd := c.outEnd, c.sideEnd
 	for {
+		// Why the program ended may be on the side, what it said last may still be on its way, and so may its status.
+		if exit != nil && outEnd == nil && sideEnd == nil {
+			return nil, c.ended(exit)
+		}
+		if patience == nil && (exit != nil || outEnd == nil) {
+			patience = time.After(drain)
+		}
 		select {
 		case err := <-c.failed:
 			return nil, err
 		case h := <-c.booted:
 			return c.finish(ctx, h, exit)
 		case e := <-exited:
-			// What it said last may still be on its way.
 			exit, exited = &e, nil
-			patience = time.After(drain)
 		case <-outEnd:
-			// Why it ended may be on the side, and not have been read yet.
-			outEnd, sideEnd = nil, c.sideEnd
-			if patience == nil {
-				patience = time.After(drain)
-			}
+			outEnd = nil
 		case <-sideEnd:
-			return nil, c.ended(exit)
+			sideEnd = nil
 		case <-patience:
 			return nil, c.ended(exit)
 		case <-ctx.Done():

@@ -1,6 +1,7 @@
 package transports_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -524,3 +526,58 @@ func (l stderrOnly) Side() transports.Side { return readOnly{l.memory.Side()} }
 type readOnly struct{ transports.Side }
 
 func (readOnly) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
+
+// FuzzConverse lets a hostile far end say anything on both streams. It gets the password once at most, Converse ends with
+// it, and only a marker with HELLO behind it boots.
+func FuzzConverse(f *testing.F) {
+	hello := string(helloFrame())
+	f.Add([]byte("noise\n"+markerLine+hello+string(pingFrame(1))), []byte("motd\nsecret word:"), uint8(7))
+	f.Add([]byte("noise"+markerLine+hello[:20]), []byte("secret word:\nno\nsecret word:"), uint8(200))
+	f.Add([]byte("SPINDLE0 "+nonce+" no-python\r\n"), []byte("refused: x"), uint8(0))
+	f.Add([]byte(markerLine+"\xff\xff\xff\xff"), []byte{}, uint8(3))
+	f.Fuzz(func(t *testing.T, out, side []byte, size uint8) {
+		var typed strings.Builder
+		link := program(t, false, func(f far) transports.Exit {
+			var wg, ends sync.WaitGroup
+			for w, b := range map[io.Writer][]byte{f.out: out, f.side: side} {
+				wg.Go(func() {
+					for chunk := range slices.Chunk(b, int(size)+1) {
+						if _, err := w.Write(chunk); err != nil {
+							return
+						}
+					}
+				})
+			}
+			stop := make(chan struct{})
+			ends.Go(func() { _, _ = io.Copy(&typed, f.typed) })
+			ends.Go(func() { f.takeFlight(); close(stop) })
+			wg.Wait()
+			if bytes.Contains(out, []byte(markerLine+hello)) {
+				<-stop
+			}
+			_ = f.in.(io.Closer).Close()
+			_ = f.typed.(io.Closer).Close()
+			ends.Wait()
+			return transports.Exit{}
+		})
+		b, err := transports.Converse(t.Context(), link, passwordScript(transports.NewSecret("tiger")), boot)
+		if err == nil {
+			if !bytes.Contains(out, []byte("SPINDLE1 "+nonce)) {
+				t.Error("booted without a marker")
+			}
+			for {
+				if _, err := b.Frames.Next(); err != nil {
+					break
+				}
+			}
+		}
+		_ = link.Close()
+		if n := strings.Count(typed.String(), "tiger"); n > 1 {
+			t.Errorf("the password was typed %d times", n)
+		}
+		var ce *transports.ConnectError
+		if err != nil && (!errors.As(err, &ce) || ce.Text == transports.TextTimeout) {
+			t.Errorf("error = %v", err)
+		}
+	})
+}

@@ -11,8 +11,8 @@ import (
 	"spindle/transports"
 )
 
-// DefaultGrace is the time between TERM and KILL.
-const DefaultGrace = 2 * time.Second
+// DefaultGrace is the time between TERM and KILL. An agent ends the tasks that it runs, and cleans up, in less.
+const DefaultGrace = 4 * time.Second
 
 // Spawner starts programs on this machine. They inherit this process's environment and directory. The zero value is
 // ready for use.
