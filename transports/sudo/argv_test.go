@@ -18,7 +18,13 @@ import (
 
 var update = flag.Bool("update", false, "write testdata")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv("SPINDLE_TEST_UNPRIVILEGED") != "" {
+		unprivileged()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // testdata/argv.txt: a line of kwargs, then what comes of it, then an empty line.
 func TestArgv(t *testing.T) {

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"spindle/transports"
+	"spindle/transports/local"
 	"spindle/transports/wire"
 )
 
@@ -221,23 +224,77 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// A sudo that hangs is left at the deadline, and is gone: its own terminal hangs up, though it may not be signalled.
+// A sudo that asks something else is left at the deadline, and is gone then: also if it runs as root and we do not, so
+// that it cannot be signalled. It loses its terminal.
 func TestDeadline(t *testing.T) {
-	user := account(t, "dl", secret, "%s ALL=(ALL:ALL) ALL", "Defaults:%s timestamp_timeout=0, passprompt_override")
-	d, err := Factory([]byte(`{"connect_timeout": 1, "password": "x"}`))
+	user := account(t, "dl", secret, "%s ALL=(ALL:ALL) ALL", "Defaults:%s timestamp_timeout=0")
+	question := fmt.Sprintf("another question %d: ", os.Getpid())
+	path := executable(t, "#!/bin/sh\nexec sudo -p '"+question+"' id\n")
+	t.Run("as root", func(t *testing.T) {
+		start := time.Now()
+		_, err := become(t, &as{user: user}, map[string]any{"connect_timeout": 1, "password": secret, "sudo_path": path})
+		refusedWith(t, err, start, transports.TextTimeout)
+	})
+	t.Run("as the user", func(t *testing.T) {
+		cmd := exec.Command("setpriv", "--reuid", user, "--regid", user, "--init-groups", "--reset-env", "--", "env",
+			"SPINDLE_TEST_UNPRIVILEGED="+path, "GORACE=atexit_sleep_ms=0", copyOfMe(t))
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.HasPrefix(string(out), transports.TextTimeout+" in time") {
+			t.Errorf("%v: %s", err, out)
+		}
+		t.Logf("%s", out)
+	})
+	if left := running(t, question); left != nil {
+		t.Errorf("left running: %q", left)
+	}
+}
+
+// unprivileged is TestDeadline in a process of the user.
+func unprivileged() {
+	d, err := Factory(fmt.Appendf(nil, `{"connect_timeout": 1, "password": "x", "sudo_path": %q}`, os.Getenv("SPINDLE_TEST_UNPRIVILEGED")))
+	if err == nil {
+		start := time.Now()
+		_, err = d.Dial(context.Background(), &local.Spawner{}, transports.Program{Argv: []string{"true"}, Flight: []byte("x"), Nonce: nonce})
+		if took := time.Since(start); took < 3*time.Second {
+			err = fmt.Errorf("%w in time", err)
+		}
+	}
+	fmt.Println(err, "as uid", os.Getuid())
+}
+
+// running lists processes that have text in their command line.
+func running(t *testing.T, text string) (found []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dd := d.(*dialer)
-	dd.settings.path = writeScript(t, "#!/bin/sh\nexec sudo -p 'another question: ' id\n")
-	start := time.Now()
-	_, err = d.Dial(t.Context(), &as{user: user}, whoami(t))
-	refusedWith(t, err, start, transports.TextTimeout)
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err == nil && strings.Contains(string(b), text) {
+			found = append(found, string(b))
+		}
+	}
+	return found
 }
 
-func writeScript(t *testing.T, text string) string {
+// copyOfMe copies the test binary to where every account gets at it.
+func copyOfMe(t *testing.T) string {
 	t.Helper()
-	f, err := os.CreateTemp("", "spindle-test-*") // not TempDir: the account must get at it
+	me, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(me)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return executable(t, string(b))
+}
+
+// executable writes an executable file for every account; t.TempDir would be for ours alone.
+func executable(t *testing.T, text string) string {
+	t.Helper()
+	f, err := os.CreateTemp("", "spindle-test-*")
 	if err != nil {
 		t.Fatal(err)
 	}
