@@ -39,7 +39,7 @@ func (s *session) onCall(ctx actor.Context, id uint32, h wire.Call, body []byte)
 	case "closure":
 		s.onClosure(ctx, id, h, body[h.MetaLen:])
 	case "reset":
-		ctx.Request(s.cfg.Connections, &connections.Reset{Key: id, Context: h.Context})
+		s.onReset(ctx, id, h, meta)
 	case "tree":
 		s.reply(id, s.cfg.Census.Snapshot())
 	case "put", "get":
@@ -62,15 +62,29 @@ func (s *session) forward(ctx actor.Context, id uint32, h wire.Call, body []byte
 	ctx.Request(pid, &tree.Invoke{Key: id, Call: h, Body: body})
 }
 
+// stack is the meta of ops that describe a context by its hops.
+type stack struct {
+	Hops []connections.HopRequest `json:"hops"`
+}
+
 func (s *session) onConnect(ctx actor.Context, id uint32, meta []byte) {
-	var req struct {
-		Hops []connections.HopRequest `json:"hops"`
-	}
+	var req stack
 	if err := json.Unmarshal(meta, &req); err != nil {
 		s.bad(id, "connect", err)
 		return
 	}
 	ctx.Request(s.cfg.Connections, &connections.Acquire{Key: id, Hops: req.Hops})
+}
+
+func (s *session) onReset(ctx actor.Context, id uint32, h wire.Call, meta []byte) {
+	var req stack
+	if len(meta) > 0 {
+		if err := json.Unmarshal(meta, &req); err != nil {
+			s.bad(id, "reset", err)
+			return
+		}
+	}
+	ctx.Request(s.cfg.Connections, &connections.Reset{Key: id, Context: h.Context, Hops: req.Hops})
 }
 
 // contextReply is a context as the worker sees it.

@@ -250,7 +250,16 @@ func (s *connections) failBelow(ctx actor.Context, interp string) {
 }
 
 func (s *connections) onReset(ctx actor.Context, m *Reset) {
-	e := s.entries[m.Context]
+	name := m.Context
+	if name == "" && len(m.Hops) > 0 {
+		hops, err := s.plan(m.Hops)
+		if err != nil {
+			ctx.Respond(&Refused{Key: m.Key, Err: err})
+			return
+		}
+		name = hops[len(hops)-1].Key
+	}
+	e := s.entries[name]
 	for e != nil && e.become && s.entries[e.parent] != nil {
 		e = s.entries[e.parent]
 	}

@@ -160,7 +160,14 @@ func TestResetStopsTheLoginAndAllBelowAndTheNextRequestDialsAnew(t *testing.T) {
 		if login.Dials.Load() != 2 || become.Dials.Load() != 2 {
 			t.Errorf("dials: login %d, become %d", login.Dials.Load(), become.Dials.Load())
 		}
-		p.Request(l.conns, &Reset{Key: 4, Context: "no such context"})
+		p.Request(l.conns, &Reset{Key: 4, Hops: stack("ssh:web1")})
+		actorstest.Expect[*ResetDone](p)
+		p.Request(l.conns, &Acquire{Key: 5, Hops: stack("ssh:web1")})
+		actorstest.Expect[*Acquired](p)
+		if n := login.Dials.Load(); n != 3 {
+			t.Errorf("%d dials after a reset by hops", n)
+		}
+		p.Request(l.conns, &Reset{Key: 6, Context: "no such context"})
 		actorstest.Expect[*ResetDone](p)
 	})
 }

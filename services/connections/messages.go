@@ -46,10 +46,12 @@ type Refused struct {
 // Forget drops what a requester still waits for.
 type Forget struct{ Requester *actor.PID }
 
-// Reset stops a context's login hop and all below it. Reply: *ResetDone, when they are gone.
+// Reset stops a context's login hop and all below it. The context is named, or described by its hops. Reply: *ResetDone, when they are
+// gone, or *Refused for hops that cannot be read.
 type Reset struct {
 	Key     uint32
 	Context string
+	Hops    []HopRequest
 }
 
 // ResetDone answers Reset; a context that does not exist is no error.
