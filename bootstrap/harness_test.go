@@ -82,6 +82,7 @@ type remote struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	facts map[string]any
+	pid   int // of the agent, not of its warden
 
 	write  sync.Mutex
 	mu     sync.Mutex
@@ -108,7 +109,7 @@ func boot(t *testing.T, tg target, change ...func(*Options)) *remote {
 
 	o := Options{
 		Candidates: []string{tg.python}, Nonce: r.nonce, Title: "mitogen:test@" + r.nonce + ":1",
-		TmpCandidates: []string{r.dir + "/base/tmp"}, Env: map[string]string{"SPINDLE_TEST": "from READY"},
+		TmpCandidates: []string{r.dir + "/base/tmp"}, Env: map[string]string{"SPINDLE_TEST": r.nonce},
 	}
 	for _, c := range change {
 		c(&o)
@@ -143,6 +144,7 @@ func boot(t *testing.T, tg target, change ...func(*Options)) *remote {
 	if h, ok := hello.Header.(wire.Hello); !ok || h.Role != "agent" || h.Proto != wire.Proto {
 		t.Fatalf("first frame is %#v, want HELLO of an agent", hello.Header)
 	}
+	r.pid = hello.Header.(wire.Hello).PID
 	if err := json.Unmarshal(hello.Body, &r.facts); err != nil {
 		t.Fatalf("facts %s: %v", hello.Body, err)
 	}

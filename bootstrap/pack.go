@@ -21,19 +21,25 @@ var parts = []string{
 
 // packed returns the agent as it travels, and its digest.
 var packed = sync.OnceValues(func() ([]byte, wire.Digest) {
+	data := compress([]byte(source()))
+	return data, wire.Sum(data)
+})
+
+// compress returns data as the first stage takes it.
+func compress(data []byte) []byte {
 	var out bytes.Buffer
 	w, err := zlib.NewWriterLevel(&out, zlib.BestCompression)
 	if err == nil {
-		_, err = w.Write([]byte(source()))
+		_, err = w.Write(data)
 	}
 	if err == nil {
 		err = w.Close()
 	}
 	if err != nil {
-		panic(fmt.Sprintf("bootstrap: pack the agent: %v", err)) // a buffer takes everything
+		panic(fmt.Sprintf("bootstrap: compress: %v", err)) // a buffer takes everything
 	}
-	return out.Bytes(), wire.Sum(out.Bytes())
-})
+	return out.Bytes()
+}
 
 // source returns the agent's source as the target gets it.
 func source() string {

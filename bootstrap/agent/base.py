@@ -148,9 +148,11 @@ HELD = set()
 def hold(fd, blocking=False):
     """Makes fd one of the agent's own: closed by exec, closed by children, and usually not blocking."""
     HELD.add(fd)
-    fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+    if not _WIRE_PY3:  # later ones are born that way
+        fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
     if not blocking:
-        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_NONBLOCK)
+        # All that comes here is a new pipe or terminal, with no other flags to be kept.
+        fcntl.fcntl(fd, fcntl.F_SETFL, os.O_NONBLOCK)
     return fd
 
 

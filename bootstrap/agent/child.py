@@ -11,6 +11,8 @@ def fork(link, fds, control, task):
         signal.set_wakeup_fd(-1)
         for number, handler in link.signals:
             signal.signal(number, handler)
+        # While it is our code that runs, being told to end must not leave half a file behind.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         os.setsid()
         # The warden must know of this group before anything can go wrong with the agent, so it hears it from here.
         record(link.warden, b'G%d' % os.getpid())
@@ -25,6 +27,8 @@ def fork(link, fds, control, task):
             code = task(Box(books)) or 0
         except Failure as e:
             record(control, b'E' + dumps([STATUS_ERROR, e.number, e.words]).encode())
+    except SystemExit as e:
+        code = e.code
     except BaseException:
         record(control, b'E' + dumps([STATUS_FAULT, 0, caught()]).encode())
     finally:
@@ -47,6 +51,8 @@ def enter(meta, link):
             environ.pop(name, None)
         else:
             environ[name] = wire_bytes(value)
+        if name == b'TZ':
+            time.tzset()
     if meta.get('umask') is not None:
         os.umask(meta['umask'])
     for path in (link.cwd, link.facts['home'], b'/'):

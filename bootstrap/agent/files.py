@@ -19,6 +19,7 @@ class Box(object):
         for fd in self.books:
             os.close(fd)
         self.books = ()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def read(self, size):
         """Up to size bytes of the call's input, at least one unless it has ended."""
