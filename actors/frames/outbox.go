@@ -42,16 +42,14 @@ type Lost struct {
 // Outbox queues the frames of one link. It belongs to one actor and is used from its Receive only.
 type Outbox struct {
 	lanes actors.Lanes[wire.Frame]
-	feed  chan []wire.Frame
+	pump  *writer
 	busy  bool
 	shut  bool
 }
 
 // NewOutbox starts the writer pump on w for the calling actor.
 func NewOutbox(ctx actor.Context, w io.Writer) *Outbox {
-	o := &Outbox{feed: make(chan []wire.Frame, 1)}
-	startWriter(ctx, w, o.feed)
-	return o
+	return &Outbox{pump: startWriter(ctx, w)}
 }
 
 // Push queues f and starts writing when the pump is idle. The body belongs to the outbox from then on.
@@ -84,7 +82,7 @@ func (o *Outbox) Idle() bool { return !o.busy && o.lanes.Len() == 0 }
 func (o *Outbox) Close() {
 	if !o.shut {
 		o.shut = true
-		close(o.feed)
+		o.pump.end()
 	}
 }
 
@@ -97,7 +95,7 @@ func (o *Outbox) next() {
 		return
 	}
 	o.busy = true
-	o.feed <- batch // never blocks: one batch is under way at a time and the channel holds one
+	o.pump.write(batch)
 }
 
 // encode lays a batch out for writing: heads and small bodies share buffers, large bodies are written as they are.

@@ -52,12 +52,22 @@ func Read(ctx actor.Context, r *wire.Reader) {
 	})
 }
 
-func startWriter(ctx actor.Context, w io.Writer, feed <-chan []wire.Frame) {
+// writer is the pump behind an Outbox.
+type writer struct{ batches chan []wire.Frame }
+
+// write never blocks, as long as one batch is under way at a time.
+func (w *writer) write(batch []wire.Frame) { w.batches <- batch }
+
+// end lets the pump return.
+func (w *writer) end() { close(w.batches) }
+
+func startWriter(ctx actor.Context, w io.Writer) *writer {
+	pump := &writer{batches: make(chan []wire.Frame, 1)}
 	self, sys := ctx.Self(), actors.SystemOf(ctx)
 	actors.Go(ctx, "writer", func(ctx context.Context) error {
 		for {
 			select {
-			case batch, open := <-feed:
+			case batch, open := <-pump.batches:
 				if !open {
 					return nil
 				}
@@ -75,6 +85,7 @@ func startWriter(ctx actor.Context, w io.Writer, feed <-chan []wire.Frame) {
 			}
 		}
 	})
+	return pump
 }
 
 // Closer closes a link in a pump of its own, because closing may take a while and ends the other pumps. It does so when

@@ -1,27 +1,16 @@
 package tree
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"spindle/actors"
 	"spindle/transports/wire"
 )
-
-// maxGetHead bounds the line of JSON in front of a file's content.
-const maxGetHead = 4096
 
 // get copies one remote file to the controller. Content goes through a pump into a temporary file beside the
 // destination, which is renamed when size and digest are right. Credit is returned for what has been written.
@@ -31,18 +20,11 @@ type get struct {
 	req       *Get
 	requester *actor.PID
 
-	feed     chan []byte
+	file     *fileLander
 	window   int
 	result   *wire.Result // the agent's, while the pump still writes
 	closed   bool
 	answered bool
-}
-
-// stored is the pump's word about one piece; landed is its last.
-type stored struct{ bytes int }
-
-type landed struct {
-	err error
 }
 
 func getSpec(cfg *Config, id uint32, m *Get, requester *actor.PID) actors.Spec {
@@ -103,13 +85,7 @@ func (t *get) begin(ctx actor.Context) {
 		return
 	}
 	actors.Describe(ctx, actors.Facts{State: "receiving"})
-	// The feed holds what credit allows in the smallest useful pieces; a peer that sends smaller ones waits for the pump.
-	t.feed = make(chan []byte, 1024)
-	self, sys, dest, feed := ctx.Self(), actors.SystemOf(ctx), t.req.Dest, t.feed
-	actors.Go(ctx, "file", func(ctx context.Context) error {
-		sys.Send(self, &landed{err: land(ctx, dest, feed, func(n int) { sys.Send(self, &stored{bytes: n}) })})
-		return nil
-	})
+	t.file = landFile(ctx, t.req.Dest)
 	t.send(ctx, wire.Call{Op: "get", MetaLen: len(meta), Flags: wire.FlagStream}, meta)
 	extra := wire.WindowBulk - wire.WindowInitial
 	t.window += extra
@@ -133,7 +109,7 @@ func (t *get) onFrame(ctx actor.Context, f wire.Frame) {
 		t.result = &h
 		t.store(ctx, f.Body[:h.OutLen])
 		t.closed = true
-		close(t.feed)
+		t.file.end()
 	}
 }
 
@@ -141,9 +117,7 @@ func (t *get) store(ctx actor.Context, data []byte) {
 	if len(data) == 0 || t.closed || t.answered {
 		return
 	}
-	select {
-	case t.feed <- data:
-	default:
+	if !t.file.add(data) {
 		ctx.Send(ctx.Parent(), &violation{text: "more pieces of a file than credit should need"})
 	}
 }
@@ -183,89 +157,3 @@ func (t *get) tell(ctx actor.Context, r wire.Result) bool {
 	}
 	return true
 }
-
-// getHead is the line in front of a file's content (docs/protocol.md §6, op get).
-type getHead struct {
-	Size  int64   `json:"size"`
-	Mode  uint32  `json:"mode"`
-	MTime float64 `json:"mtime"`
-	ATime float64 `json:"atime"`
-}
-
-// land writes the pieces of feed to a temporary file beside dest and renames it when all is right; whatever goes wrong, the
-// temporary file goes. It returns when feed is closed, ctx is done, or something failed.
-func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(dest), ".ansible_mitogen_transfer-*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		tmp.Close()
-		if err != nil {
-			os.Remove(tmp.Name())
-		}
-	}()
-	var (
-		head    *getHead
-		pending []byte
-		written int64
-		sum     = sha256.New()
-	)
-	for {
-		var piece []byte
-		var open bool
-		select {
-		case piece, open = <-feed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if !open {
-			break
-		}
-		n := len(piece)
-		if head == nil {
-			pending = append(pending, piece...)
-			end := bytes.IndexByte(pending, '\n')
-			if end < 0 && len(pending) > maxGetHead {
-				return fmt.Errorf("fetch of '%s': no file header", dest)
-			}
-			if end >= 0 {
-				head = new(getHead)
-				if err := json.Unmarshal(pending[:end], head); err != nil {
-					return fmt.Errorf("fetch of '%s': %w", dest, err)
-				}
-				piece, pending = pending[end+1:], nil
-			}
-		}
-		if head != nil {
-			if room := head.Size - written; int64(len(piece)) > room {
-				pending = append(pending, piece[room:]...)
-				piece = piece[:room]
-			}
-			if _, err := tmp.Write(piece); err != nil {
-				return err
-			}
-			sum.Write(piece)
-			written += int64(len(piece))
-			if len(pending) > sha256.Size {
-				return fmt.Errorf("transfer of '%s' was interrupted.", dest) //nolint:staticcheck // the contract's text (§4.1)
-			}
-		}
-		stored(n)
-	}
-	if head == nil || written != head.Size || subtle.ConstantTimeCompare(sum.Sum(nil), pending) != 1 {
-		return fmt.Errorf("transfer of '%s' was interrupted.", dest) //nolint:staticcheck // the contract's text (§4.1)
-	}
-	if err := tmp.Chmod(os.FileMode(head.Mode & 0o777)); err != nil {
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	if err := os.Chtimes(tmp.Name(), when(head.ATime), when(head.MTime)); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), dest)
-}
-
-func when(s float64) time.Time { return time.Unix(0, int64(s*1e9)) }

@@ -1,7 +1,6 @@
 package tree
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"time"
@@ -36,14 +35,6 @@ type hop struct {
 const Interrupted = "Channel was disconnected while connection attempt was in progress; this may be caused by an abnormal Ansible exit, " +
 	"or due to an unreliable target."
 
-// dialed is the dial pump's result. The pump keeps the link until the hop closes taken, so that a hop which stops in
-// between leaves no connection behind.
-type dialed struct {
-	booted *transports.Booted
-	err    error
-	taken  chan struct{}
-}
-
 func hopSpec(cfg *Config, via transports.Spawner, m *OpenHop, host string) actors.Spec {
 	return actors.Spec{Kind: "hop", Name: m.Hop.Dialer.Name(), New: func() actor.Actor {
 		return &hop{cfg: cfg, via: via, spec: m.Hop, report: m.Report, host: host}
@@ -72,24 +63,7 @@ func (h *hop) Receive(ctx actor.Context) {
 func (h *hop) onStarted(ctx actor.Context) {
 	h.began = time.Now()
 	actors.Describe(ctx, actors.Facts{State: "dialing"})
-	self, sys := ctx.Self(), actors.SystemOf(ctx)
-	dialer, via, program, timeout := h.spec.Dialer, h.via, h.cfg.Program(h.spec.Boot), h.spec.Dialer.Timeout()
-	actors.Go(ctx, "dial", func(ctx context.Context) error {
-		limited, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		b, err := dialer.Dial(limited, via, program)
-		m := &dialed{booted: b, err: err, taken: make(chan struct{})}
-		sys.Send(self, m)
-		if b == nil {
-			return nil
-		}
-		select {
-		case <-m.taken:
-			return nil
-		case <-ctx.Done():
-			return b.Link.Close()
-		}
-	})
+	dial(ctx, h.spec.Dialer, h.via, h.cfg.Program(h.spec.Boot))
 }
 
 func (h *hop) onDialed(ctx actor.Context, m *dialed) {
@@ -114,7 +88,7 @@ func (h *hop) onDialed(ctx actor.Context, m *dialed) {
 		return
 	}
 	h.interp = pid
-	close(m.taken)
+	m.take()
 	actors.Describe(ctx, actors.Facts{State: "ready", Extra: map[string]string{"how": m.booted.How, "why": m.booted.Why}})
 	h.reported = true
 	ctx.Send(h.report, &HopReady{

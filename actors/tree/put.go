@@ -1,13 +1,10 @@
 package tree
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"hash"
-	"io"
 	"os"
 	"strconv"
 	"syscall"
@@ -18,9 +15,6 @@ import (
 	"spindle/actors"
 	"spindle/transports/wire"
 )
-
-// readAhead is how many chunks a put has read from its file and not yet sent.
-const readAhead = 4
 
 // put copies one local file to the far side: it waits for its share of the process's transfer budget, reads in a pump,
 // sends against credit, and ends the content with its digest.
@@ -35,7 +29,7 @@ type put struct {
 	req       *Put
 	requester *actor.PID
 
-	feed     chan struct{} // one token asks the pump for one chunk
+	file     *fileReader
 	digest   hash.Hash
 	ready    [][]byte // read, not sent
 	credit   int
@@ -43,18 +37,6 @@ type put struct {
 	ended    bool // the pump has delivered everything
 	finished bool // trailer and EOF are sent
 	answered bool
-}
-
-// opened is the pump's first word: the file's facts, or why it cannot be read.
-type opened struct {
-	info os.FileInfo
-	err  error
-}
-
-// chunkRead is one chunk of the file; an empty one is its end.
-type chunkRead struct {
-	data []byte
-	err  error
 }
 
 func putSpec(cfg *Config, id uint32, m *Put, requester *actor.PID) actors.Spec {
@@ -85,7 +67,7 @@ func (t *put) Receive(ctx actor.Context) {
 			actors.After(ctx, t.req.Timeout, &callDeadline{status: wire.StatusTimeout})
 		}
 	case *Reserved:
-		t.open(ctx)
+		t.file = readFile(ctx, t.req.Src)
 	case *opened:
 		t.onOpened(ctx, m)
 	case *chunkRead:
@@ -103,53 +85,6 @@ func (t *put) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		t.tell(ctx, wire.Result{Status: wire.StatusUnreachable, Text: disconnected("the connection is being closed")})
 	}
-}
-
-// open starts the pump that reads the file.
-func (t *put) open(ctx actor.Context) {
-	t.feed = make(chan struct{}, readAhead)
-	self, sys, src, feed := ctx.Self(), actors.SystemOf(ctx), t.req.Src, t.feed
-	actors.Go(ctx, "file", func(ctx context.Context) error {
-		f, info, err := openRegular(src)
-		sys.Send(self, &opened{info: info, err: err})
-		if err != nil {
-			return nil
-		}
-		defer f.Close()
-		for {
-			select {
-			case <-feed:
-			case <-ctx.Done():
-				return nil
-			}
-			buf := make([]byte, wire.ChunkMax)
-			n, err := io.ReadFull(f, buf)
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				err = nil
-			}
-			sys.Send(self, &chunkRead{data: buf[:n], err: err})
-			if err != nil || n == 0 {
-				return nil
-			}
-		}
-	})
-}
-
-func openRegular(path string) (*os.File, os.FileInfo, error) {
-	// O_NONBLOCK: opening a FIFO must not wait for a writer; it is refused just below.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("'%s' is not a regular file", path)
-	}
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	return f, info, nil
 }
 
 func (t *put) onOpened(ctx actor.Context, m *opened) {
@@ -205,7 +140,7 @@ func permissions(m os.FileMode) uint32 {
 func (t *put) ask() {
 	for !t.ended && t.asked+len(t.ready) < readAhead {
 		t.asked++
-		t.feed <- struct{}{} // never blocks: at most readAhead are asked for
+		t.file.ask()
 	}
 }
 
@@ -217,15 +152,14 @@ func (t *put) onChunk(ctx actor.Context, m *chunkRead) {
 		t.cancel(ctx, "the source could not be read")
 		t.answer(ctx, wire.Result{Status: wire.StatusError, Text: m.err.Error()})
 		return
-	case len(m.data) == 0:
-		t.ended = true
-		t.ready = append(t.ready, t.digest.Sum(nil)) // the trailer
 	default:
-		t.digest.Write(m.data)
-		t.ready = append(t.ready, m.data)
+		if len(m.data) > 0 {
+			t.digest.Write(m.data)
+			t.ready = append(t.ready, m.data)
+		}
 		if len(m.data) < wire.ChunkMax {
 			t.ended = true
-			t.ready = append(t.ready, t.digest.Sum(nil))
+			t.ready = append(t.ready, t.digest.Sum(nil)) // the trailer
 		}
 	}
 	t.flush(ctx)

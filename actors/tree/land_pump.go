@@ -1,0 +1,145 @@
+package tree
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"spindle/actors"
+)
+
+// maxGetHead bounds the line of JSON in front of a file's content.
+const maxGetHead = 4096
+
+// landPieces is how many pieces may wait for the disk: far more than credit allows in pieces of a useful size.
+const landPieces = 1024
+
+// fileLander is the pump that writes what a get receives.
+type fileLander struct {
+	pieces chan []byte
+}
+
+// stored is the pump's word about one piece; landed is its last.
+type stored struct{ bytes int }
+
+type landed struct {
+	err error
+}
+
+// landFile starts the pump. Its owner gets *stored for each piece and, once, *landed.
+func landFile(ctx actor.Context, dest string) *fileLander {
+	l := &fileLander{pieces: make(chan []byte, landPieces)}
+	self, sys := ctx.Self(), actors.SystemOf(ctx)
+	actors.Go(ctx, "file", func(ctx context.Context) error {
+		sys.Send(self, &landed{err: land(ctx, dest, l.pieces, func(n int) { sys.Send(self, &stored{bytes: n}) })})
+		return nil
+	})
+	return l
+}
+
+// add hands over a piece without blocking; it reports false when too many wait already.
+func (l *fileLander) add(piece []byte) bool {
+	select {
+	case l.pieces <- piece:
+		return true
+	default:
+		return false
+	}
+}
+
+// end says that nothing more comes.
+func (l *fileLander) end() { close(l.pieces) }
+
+// getHead is the line in front of a file's content (docs/protocol.md §6, op get).
+type getHead struct {
+	Size  int64   `json:"size"`
+	Mode  uint32  `json:"mode"`
+	MTime float64 `json:"mtime"`
+	ATime float64 `json:"atime"`
+}
+
+// land writes the pieces of feed to a temporary file beside dest and renames it when all is right; whatever goes wrong, the
+// temporary file goes. It returns when feed is closed, ctx is done, or something failed.
+func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(dest), ".ansible_mitogen_transfer-*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		tmp.Close()
+		if err != nil {
+			os.Remove(tmp.Name())
+		}
+	}()
+	var (
+		head    *getHead
+		pending []byte
+		written int64
+		sum     = sha256.New()
+	)
+	for {
+		var piece []byte
+		var open bool
+		select {
+		case piece, open = <-feed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if !open {
+			break
+		}
+		n := len(piece)
+		if head == nil {
+			pending = append(pending, piece...)
+			end := bytes.IndexByte(pending, '\n')
+			if end < 0 && len(pending) > maxGetHead {
+				return fmt.Errorf("fetch of '%s': no file header", dest)
+			}
+			if end >= 0 {
+				head = new(getHead)
+				if err := json.Unmarshal(pending[:end], head); err != nil {
+					return fmt.Errorf("fetch of '%s': %w", dest, err)
+				}
+				piece, pending = pending[end+1:], nil
+			}
+		}
+		if head != nil {
+			if room := head.Size - written; int64(len(piece)) > room {
+				pending = append(pending, piece[room:]...)
+				piece = piece[:room]
+			}
+			if _, err := tmp.Write(piece); err != nil {
+				return err
+			}
+			sum.Write(piece)
+			written += int64(len(piece))
+			if len(pending) > sha256.Size {
+				return fmt.Errorf("transfer of '%s' was interrupted.", dest) //nolint:staticcheck // the contract's text (§4.1)
+			}
+		}
+		stored(n)
+	}
+	if head == nil || written != head.Size || subtle.ConstantTimeCompare(sum.Sum(nil), pending) != 1 {
+		return fmt.Errorf("transfer of '%s' was interrupted.", dest) //nolint:staticcheck // the contract's text (§4.1)
+	}
+	if err := tmp.Chmod(os.FileMode(head.Mode & 0o777)); err != nil {
+		return err
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	if err := os.Chtimes(tmp.Name(), when(head.ATime), when(head.MTime)); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), dest)
+}
+
+func when(s float64) time.Time { return time.Unix(0, int64(s*1e9)) }
