@@ -214,7 +214,8 @@ func (c *conversation) readOut() {
 			var ended bool
 			line, ended, rest = s.next(rest)
 			if ended && c.atMarker(line) {
-				frames := wire.NewReader(io.MultiReader(bytes.NewReader(rest), c.link))
+				// A copy: the buffer would live as long as the link.
+				frames := wire.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(rest)), c.link))
 				f, err := frames.Next()
 				c.mu.Lock()
 				c.done = err == nil

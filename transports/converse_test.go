@@ -243,7 +243,7 @@ func TestExitBeforeMarker(t *testing.T) {
 		for i := range 150 {
 			say(f.out, "line %d\n", i)
 		}
-		say(f.side, "the tiger is out")
+		say(f.out, "the tiger is out")
 		return transports.Exit{Code: 3}
 	})
 	var want strings.Builder

@@ -37,7 +37,7 @@ type far struct {
 	typed io.Reader
 }
 
-func program(t *testing.T, fullTTY bool, run func(f far) transports.Exit) *memory {
+func program(t testing.TB, fullTTY bool, run func(f far) transports.Exit) *memory {
 	t.Helper()
 	m := &memory{
 		in: newEnd(), out: newEnd(), err: newEnd(), tty: newEnd(), fullTTY: fullTTY,
