@@ -3,8 +3,13 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -40,9 +45,10 @@ gone ansible_host=%[4]s ansible_user=deploy
 
 // outcome is everything about one run that has to be equal.
 type outcome struct {
-	run     env.Run
+	Run   env.Run
+	Files map[string]env.Files
+
 	records []parity.Record
-	files   map[string]env.Files
 }
 
 func tour(t *testing.T, v env.Version, strategy string) outcome {
@@ -61,11 +67,11 @@ func tour(t *testing.T, v env.Version, strategy string) outcome {
 		_ = os.WriteFile(fmt.Sprintf("%s/%s-%s.jsonl", os.Getenv("SPINDLE_TEST_DUMP"), v.Name, strategy), run.Records, 0o644)
 		_ = os.WriteFile(fmt.Sprintf("%s/%s-%s.txt", os.Getenv("SPINDLE_TEST_DUMP"), v.Name, strategy), []byte(run.String()), 0o644)
 	}
-	o := outcome{run, records, map[string]env.Files{}}
+	o := outcome{run, map[string]env.Files{}, records}
 	for _, h := range p.hosts {
-		o.files[h.Name] = h.Files(t).Without(incidental...)
+		o.Files[h.Name] = h.Files(t).Without(incidental...)
 	}
-	o.files["controller"] = p.controller.Files(t).Without(incidental...)
+	o.Files["controller"] = p.controller.Files(t).Without(incidental...)
 	return o
 }
 
@@ -82,27 +88,27 @@ var incidental = []*regexp.Regexp{
 
 func assertSame(t *testing.T, want, got outcome) {
 	t.Helper()
-	if want.run.Hung || got.run.Hung {
-		t.Fatalf("a run hung: %v\n%v", want.run, got.run)
+	if want.Run.Hung || got.Run.Hung {
+		t.Fatalf("a run hung: %v\n%v", want.Run, got.Run)
 	}
-	if want.run.Code != got.run.Code {
-		t.Errorf("exit code %d, want %d", got.run.Code, want.run.Code)
+	if want.Run.Code != got.Run.Code {
+		t.Errorf("exit code %d, want %d", got.Run.Code, want.Run.Code)
 	}
 	if n := len(parity.Of(want.records, "web1")); n < 100 {
-		t.Fatalf("the stock run has only %d results of web1:\n%v", n, want.run)
+		t.Fatalf("the stock run has only %d results of web1:\n%v", n, want.Run)
 	}
 	if d := parity.Compare(want.records, got.records, parity.All()); len(d) > 0 {
 		t.Errorf("%d differences:\n%s", len(d), parity.Summary(d, 60))
 	}
-	for name, files := range want.files {
-		if d := files.Diff(got.files[name]); len(d) > 0 {
+	for name, files := range want.Files {
+		if d := files.Diff(got.Files[name]); len(d) > 0 {
 			t.Errorf("files of %s differ:\n%s", name, parity.Summary(d, 40))
 		}
 	}
 	if t.Failed() {
-		t.Logf("standard error of the run under test:\n%s", got.run.Stderr)
+		t.Logf("standard error of the run under test:\n%s", got.Run.Stderr)
 		if len(got.records) < len(want.records)/2 {
-			t.Logf("it printed:\n%s", got.run.Stdout)
+			t.Logf("it printed:\n%s", got.Run.Stdout)
 		}
 	}
 }
@@ -110,14 +116,52 @@ func assertSame(t *testing.T, want, got outcome) {
 // baselines are the runs of the stock linear strategy, one for each version: each costs a minute.
 var baselines = map[string]outcome{}
 
+// baseline returns the stock run of a version. While working on Spindle, SPINDLE_TEST_BASELINE names a directory in which they are kept
+// from one test run to the next, until the playbooks change.
 func baseline(t *testing.T, v env.Version) outcome {
 	t.Helper()
 	o, ok := baselines[v.Name]
-	if !ok {
-		o = tour(t, v, "linear")
-		baselines[v.Name] = o
+	if ok {
+		return o
+	}
+	keep := ""
+	if dir := os.Getenv("SPINDLE_TEST_BASELINE"); dir != "" {
+		keep = filepath.Join(dir, v.Name+"-"+playbooks(t)+".json")
+		if b, err := os.ReadFile(keep); err == nil && json.Unmarshal(b, &o) == nil {
+			if o.records, err = parity.Parse(o.Run.Records); err != nil {
+				t.Fatal(err)
+			}
+			baselines[v.Name] = o
+			return o
+		}
+	}
+	o = tour(t, v, "linear")
+	baselines[v.Name] = o
+	if keep != "" {
+		if b, err := json.Marshal(o); err == nil {
+			_ = os.WriteFile(keep, b, 0o644)
+		}
 	}
 	return o
+}
+
+// playbooks is a digest of everything that the tour is made of.
+func playbooks(t *testing.T) string {
+	h := sha256.New()
+	for _, dir := range []string{"../playbooks", "../env/testdata"} {
+		err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := os.ReadFile(p)
+			fmt.Fprintf(h, "%s %d\n%s", p, len(b), b)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // TestTourIsTheSame compares each of our strategies with stock Ansible on every version. The tour is written so that what one host
@@ -167,8 +211,8 @@ func TestTourCoversWhatItClaims(t *testing.T) {
 			t.Errorf("no %s of %q on %s", c.event, c.task, c.host)
 		}
 	}
-	if want.run.Code != 4 && want.run.Code != 6 && want.run.Code != 2 {
-		t.Errorf("exit code %d", want.run.Code)
+	if want.Run.Code != 4 && want.Run.Code != 6 && want.Run.Code != 2 {
+		t.Errorf("exit code %d", want.Run.Code)
 	}
 	var failed []string
 	for _, r := range want.records {
@@ -180,6 +224,6 @@ func TestTourCoversWhatItClaims(t *testing.T) {
 		t.Errorf("tasks that failed on web1: %s", got)
 	}
 	if t.Failed() {
-		t.Log(want.run)
+		t.Log(want.Run)
 	}
 }

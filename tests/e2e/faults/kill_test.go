@@ -203,11 +203,16 @@ func TestTheChecksCanFail(t *testing.T) {
 		t.Fatalf("machines on which nothing ran are not clean:\n%s", left)
 	}
 	run := s.controller.Play(t, env.Play{
-		Strategy: "linear", Playbook: "faults.yml", Inventory: s.inventory(), Limit: 2 * time.Minute,
+		Strategy: "linear", Playbook: "faults.yml", Inventory: s.inventory(), Limit: 4 * time.Minute,
 		SSH: map[string]string{"ssh_args": "-o ControlMaster=auto -o ControlPersist=60s"},
 		Started: func() {
 			go func() {
-				s.hosts[0].WaitProcess(t, time.Minute, "sleeping task", func(p env.Process) bool { return p.Runs("sleep") && p.Matches("sleep 0.7") })
+				env.Poll(3*time.Minute, func() string { // the slow task has begun
+					if count(marks(s.hosts[0]), "slow") == 0 {
+						return "not yet"
+					}
+					return ""
+				})
 				for _, p := range top(s) {
 					_ = p.Kill()
 				}
