@@ -62,7 +62,11 @@ func (f *facade) Children() []*actor.PID {
 // Send sends a message. Sending to the request's sender answers it.
 func (f *facade) Send(pid *actor.PID, message any) {
 	mustBeMessage(message)
-	if pid != nil && pid == f.Context.Sender() {
+	if pid == nil {
+		f.cell.system.SendAs(nil, message, nil)
+		return
+	}
+	if pid == f.Context.Sender() {
 		f.cell.answered = true
 	}
 	f.Context.Send(pid, message)
@@ -70,8 +74,7 @@ func (f *facade) Send(pid *actor.PID, message any) {
 
 // Request sends a message whose answer comes back to this actor.
 func (f *facade) Request(pid *actor.PID, message any) {
-	mustBeMessage(message)
-	f.Context.Request(pid, message)
+	f.RequestWithCustomSender(pid, message, f.cell.self)
 }
 
 // RequestWithCustomSender sends a message whose answer goes to sender. Naming the request's sender passes it on.
@@ -79,6 +82,10 @@ func (f *facade) RequestWithCustomSender(pid *actor.PID, message any, sender *ac
 	mustBeMessage(message)
 	if sender != nil && sender == f.Context.Sender() {
 		f.cell.answered = true
+	}
+	if pid == nil {
+		f.cell.system.SendAs(nil, message, sender)
+		return
 	}
 	f.Context.RequestWithCustomSender(pid, message, sender)
 }
@@ -92,6 +99,9 @@ func (f *facade) Respond(response any) {
 
 // Forward passes the message on, sender and all: the receiver owes the answer.
 func (f *facade) Forward(pid *actor.PID) {
+	if pid == nil {
+		panic(misuse("Forward to nobody"))
+	}
 	f.cell.answered = true
 	f.Context.Forward(pid)
 }
@@ -99,6 +109,9 @@ func (f *facade) Forward(pid *actor.PID) {
 // Watch asks to be told when an actor is gone. Parents are told of their children anyway, and the engine would tell
 // them twice (P8).
 func (f *facade) Watch(pid *actor.PID) {
+	if pid == nil {
+		panic(misuse("Watch of nobody"))
+	}
 	if _, own := f.cell.children[pid.GetId()]; own {
 		return
 	}

@@ -107,6 +107,9 @@ func (r *responder) Receive(ctx actor.Context) {
 		ctx.Respond(&reply{})
 	case "answer by sending":
 		ctx.Send(ctx.Sender(), &reply{})
+	case "answer by sending, then panic":
+		ctx.Send(ctx.Sender(), &reply{})
+		panic(actors.Fault{Class: "test"})
 	case "answer, then panic":
 		ctx.Respond(&reply{})
 		panic(actors.Fault{Class: "test"})
@@ -146,6 +149,7 @@ func TestG3_ExactlyOneAnswer(t *testing.T) {
 		{order: "answer"},
 		{order: "answer by sending"},
 		{order: "answer, then panic"},
+		{order: "answer by sending, then panic"},
 		{order: "panic", failed: true},
 		{order: "keep", stop: true, failed: true},
 		{order: "keep, then panic", failed: true},
@@ -215,6 +219,9 @@ func TestG3_TheDeadAnswer(t *testing.T) {
 		if end := actorstest.Expect[*actor.Terminated](probe); end.Who.Id != "nobody/here" {
 			t.Errorf("got the end of %s", end.Who.Id)
 		}
+		// A failure that finds nobody is not answered with a failure, or two dead would talk for ever.
+		probe.Request(e.PID("nobody"), &actors.Failed{Path: "x", Err: actors.ErrStopped})
+		probe.ExpectNone()
 		start := time.Now()
 		_, err := e.System.Request(e.Within(time.Minute), e.PID("nobody"), &ask{})
 		if !errors.Is(err, actors.ErrStopped) || time.Since(start) != 0 {

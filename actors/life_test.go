@@ -204,6 +204,73 @@ func TestCause(t *testing.T) {
 	})
 }
 
+// A failure that was overcome is not the cause of a later stop.
+func TestCauseIsForgottenWithARestart(t *testing.T) {
+	actorstest.Bubble(t, func(e *actorstest.Env) {
+		probe := e.Probe("probe")
+		service(e, "cat", func() actor.Actor {
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				switch ctx.Message().(type) {
+				case *boom:
+					panic(actors.Fault{Class: "test"})
+				case *ask:
+					actors.Keep(ctx)
+				}
+			})
+		})
+		pid := e.PID("services/cat")
+		actorstest.Settle()
+		e.System.Send(pid, &boom{})
+		time.Sleep(time.Minute)
+		probe.Request(pid, &ask{})
+		actorstest.Settle()
+		e.System.Terminate(pid)
+		if got, want := actorstest.Expect[*actors.Failed](probe).Error(), "services/cat: actor stopped"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// A child that fails while its parent ends is nobody's decision any more.
+func TestAnEndingParentDecidesNothing(t *testing.T) {
+	actorstest.Bubble(t, func(e *actorstest.Env) {
+		hold := make(chan struct{})
+		decided := 0
+		pid := e.Spawn(actors.Spec{
+			Kind: "parent",
+			New: func() actor.Actor {
+				return actor.ReceiveFunc(func(ctx actor.Context) {
+					if _, ok := ctx.Message().(*actor.Started); ok {
+						mustSpawn(ctx, "child", func(ctx actor.Context) {
+							if m, ok := ctx.Message().(*wait); ok {
+								<-m.until
+								panic(actors.Fault{Class: "test"})
+							}
+						})
+					}
+				})
+			},
+			Supervise: actors.StrategyFunc(func(actors.Failure) actors.Verdict {
+				decided++
+				return actors.Verdict{Action: actors.Escalate}
+			}),
+		})
+		actorstest.Settle()
+		e.System.Send(e.PID("parent/child"), &wait{hold})
+		actorstest.Settle()
+		e.System.Terminate(pid)
+		actorstest.Settle()
+		close(hold)
+		actorstest.Settle()
+		if err := e.System.Failure(); decided != 0 || err != nil {
+			t.Errorf("decided %d times, failure %v, want neither", decided, err)
+		}
+		if got := e.Paths(); len(got) != 0 {
+			t.Errorf("left behind: %v", got)
+		}
+	})
+}
+
 func TestTimerStop(t *testing.T) {
 	actorstest.Bubble(t, func(e *actorstest.Env) {
 		var timers []*actors.Timer
@@ -438,5 +505,44 @@ func BenchmarkSend(b *testing.B) {
 	}
 	if err := s.Stop(b.Context()); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// An idle actor costs little more than the engine asks for; ten thousand hops must fit into one process.
+func TestIdleActorsAreSmall(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes memory of its own")
+	}
+	const n, limit = 20000, 4096
+	s := actors.NewSystem(actors.Options{})
+	born := make(chan struct{})
+	measure := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := measure()
+	_, err := s.SpawnRoot(actors.Spec{Kind: "parent", New: func() actor.Actor {
+		return actor.ReceiveFunc(func(ctx actor.Context) {
+			if _, ok := ctx.Message().(*actor.Started); ok {
+				for i := range n {
+					mustSpawn(ctx, fmt.Sprint("child", i), func(actor.Context) {})
+				}
+				close(born)
+			}
+		})
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-born
+	each := (measure() - before) / n
+	t.Logf("%d bytes each", each)
+	if each > limit {
+		t.Errorf("an idle actor takes %d bytes, want at most %d", each, limit)
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

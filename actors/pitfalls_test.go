@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -139,7 +140,9 @@ func TestP3_ManyRequestsAtOnceAllReturn(t *testing.T) {
 		pid := spawn(e, "echo", func(ctx actor.Context) {
 			if m, ok := ctx.Message().(*ask); ok {
 				ctx.Respond(&reply{m.n})
-				ctx.Respond(&reply{-1}) // the second answer must not disturb anybody
+				ctx.Respond(&reply{-1}) // further answers must not disturb anybody
+				ctx.Respond(&reply{-1})
+				ctx.Respond(&reply{-1})
 			}
 		})
 		ctx := e.Within(time.Hour)
@@ -219,6 +222,38 @@ func TestP6_TimersRingForTheirIncarnationOnly(t *testing.T) {
 	})
 }
 
+// What a pump of a former life has to say comes too late, even if it said it before the restart.
+func TestP6_PumpsAreHeardByTheirIncarnationOnly(t *testing.T) {
+	actorstest.Bubble(t, func(e *actorstest.Env) {
+		hold := make(chan struct{})
+		born, heard := 0, 0
+		service(e, "reader", func() actor.Actor {
+			born++
+			return actor.ReceiveFunc(func(ctx actor.Context) {
+				switch ctx.Message().(type) {
+				case *actor.Started:
+					if born == 1 {
+						actors.Go(ctx, "pump", func(context.Context) error { <-hold; return nil })
+					}
+				case *boom:
+					panic(actors.Fault{Class: "test"})
+				case *actors.PumpDone:
+					heard++
+				}
+			})
+		})
+		actorstest.Settle()
+		e.System.Send(e.PID("services/reader"), &boom{})
+		actorstest.Settle()
+		close(hold) // while the actor waits for its restart
+		time.Sleep(time.Minute)
+		actorstest.Settle()
+		if born != 2 || heard != 0 {
+			e.Errorf("born %d times, heard %d pumps, want 2 and none", born, heard)
+		}
+	})
+}
+
 // An actor that panicked in Stopping was restarted, and lived on.
 func TestP7_APanicWhileEndingDoesNotBringItBack(t *testing.T) {
 	for _, moment := range []any{&actor.Stopping{}, &actor.Stopped{}, &actor.Terminated{}} {
@@ -287,6 +322,36 @@ func TestP7_ARestartDoesNotOvertakeAStop(t *testing.T) {
 		actorstest.Settle()
 		if born != 1 {
 			e.Errorf("born %d times, want once", born)
+		}
+	})
+}
+
+// The same, with the restart on its way when the stop begins.
+func TestP7_ARestartBehindAStopIsDropped(t *testing.T) {
+	actorstest.Bubble(t, func(e *actorstest.Env) {
+		hold := make(chan struct{})
+		var seen []string
+		service(e, "phoenix", recorder(&seen, func(ctx actor.Context) {
+			switch ctx.Message().(type) {
+			case *actor.Started:
+				actors.Go(ctx, "slow", func(ctx context.Context) error { <-ctx.Done(); time.Sleep(time.Second); return nil })
+			case *actor.Stopping:
+				<-hold
+			case *boom:
+				panic(actors.Fault{Class: "test"})
+			}
+		}))
+		actorstest.Settle()
+		e.System.Send(e.PID("services/phoenix"), &boom{})
+		actorstest.Settle()
+		e.System.Terminate(e.PID("services/phoenix"))
+		time.Sleep(time.Second) // the restart comes due in Stopping
+		close(hold)
+		time.Sleep(time.Minute)
+		actorstest.Settle()
+		want := []string{"1 *actor.Started", "1 *actors_test.boom", "1 *actor.Stopping", "1 *actor.Stopped"}
+		if diff := cmp.Diff(want, seen); diff != "" {
+			e.Errorf("life mismatch (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -472,3 +537,31 @@ func TestP15_P16_NilAndBatchesPanicInTheSender(t *testing.T) {
 type batch struct{}
 
 func (batch) GetMessages() []any { return []any{1, 2} }
+
+// A nil PID was a crash in whoever sent, outside of any supervision.
+func TestNobodyIsADeadLetter(t *testing.T) {
+	actorstest.Bubble(t, func(e *actorstest.Env) {
+		probe := e.Probe("probe")
+		probe.Request(nil, &ask{})
+		if failed := actorstest.Expect[*actors.Failed](probe); !errors.Is(failed, actors.ErrStopped) {
+			e.Errorf("got %v, want ErrStopped", failed)
+		}
+		e.System.Send(nil, &ask{})
+		e.System.Terminate(nil)
+		answered := 0
+		spawn(e, "asker", func(ctx actor.Context) {
+			switch ctx.Message().(type) {
+			case *actor.Started:
+				ctx.Send(nil, &ask{})
+				ctx.Request(nil, &ask{})
+				ctx.Respond(&ask{}) // nobody has asked
+			case *actors.Failed:
+				answered++
+			}
+		})
+		actorstest.Settle()
+		if answered != 1 || e.System.Failure() != nil {
+			e.Errorf("answered %d times, failure %v", answered, e.System.Failure())
+		}
+	})
+}

@@ -31,7 +31,7 @@ type Pump struct {
 	done       chan struct{}
 
 	mu       sync.Mutex
-	unheard  bool        // its owner ends: nobody wants its PumpDone
+	ending   bool        // its owner ends
 	released bool        // its owner was told that it is gone
 	grace    *time.Timer // runs while the owner waits
 }
@@ -119,11 +119,9 @@ func (p *Pump) finish(err error) {
 	if p.grace != nil {
 		p.grace.Stop()
 	}
-	heard := !p.unheard
 	p.mu.Unlock()
-	if heard {
-		p.owner.PostUserMessage(&inward{generation: p.generation, message: &PumpDone{Name: p.name, Err: err}})
-	}
+	// An owner that ends, or began a new life, does not get to see it.
+	p.owner.PostUserMessage(&inward{generation: p.generation, message: &PumpDone{Name: p.name, Err: err}})
 	p.owner.system.census.Remove(p.entry)
 	close(p.done)
 	p.release()
@@ -147,10 +145,10 @@ func (p *Pump) release() bool {
 func (p *Pump) end(grace time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.unheard || p.released {
+	if p.ending || p.released {
 		return
 	}
-	p.unheard = true
+	p.ending = true
 	p.entry.SetPhase(census.Stopping)
 	p.cancel(ErrStopped)
 	p.grace = time.AfterFunc(grace, func() {

@@ -82,20 +82,28 @@ func NewSystem(o Options) *System {
 // Census is the record of everything alive in the system, and of the latest events.
 func (s *System) Census() *census.Census { return s.census }
 
-// Send sends a message from outside. It panics on nil.
-func (s *System) Send(pid *actor.PID, message any) {
-	mustBeMessage(message)
-	s.engine.Root.Send(pid, message)
-}
+// Send sends a message from outside. It panics on a nil message; one to a nil PID is a dead letter.
+func (s *System) Send(pid *actor.PID, message any) { s.SendAs(pid, message, nil) }
 
-// SendAs sends a request from outside whose answer goes to sender. It panics on nil.
+// SendAs is Send of a request whose answer goes to sender.
 func (s *System) SendAs(pid *actor.PID, message any, sender *actor.PID) {
 	mustBeMessage(message)
-	s.engine.Root.RequestWithCustomSender(pid, message, sender)
+	switch {
+	case pid == nil:
+		s.undelivered("", "", message, sender, ErrStopped)
+	case sender == nil:
+		s.engine.Root.Send(pid, message)
+	default:
+		s.engine.Root.RequestWithCustomSender(pid, message, sender)
+	}
 }
 
 // Terminate tells an actor, and with it everything below it, to stop. It does not wait.
-func (s *System) Terminate(pid *actor.PID) { s.engine.Root.Stop(pid) }
+func (s *System) Terminate(pid *actor.PID) {
+	if pid != nil {
+		s.engine.Root.Stop(pid)
+	}
+}
 
 // SpawnRoot spawns an actor without a parent. A root that fails is stopped, and the failure is the system's: see
 // [System.Failed].
