@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
@@ -60,6 +61,11 @@ type bridge struct {
 	next uint64
 }
 
+// acceptPause is how long the bridge waits before it accepts again after a failure.
+const acceptPause = 200 * time.Millisecond
+
+type acceptAgain struct{}
+
 // accepted is a new connection, from the pump that accepts.
 type accepted struct {
 	conn *net.UnixConn
@@ -76,6 +82,13 @@ func (b *bridge) Receive(ctx actor.Context) {
 		b.accept(ctx)
 	case *accepted:
 		b.onAccepted(ctx, m)
+	case *actors.PumpDone:
+		if m.Err != nil { // out of descriptors, most likely: that may pass
+			b.cfg.Logger.Error("cannot accept clients", zap.Error(m.Err))
+			actors.After(ctx, acceptPause, &acceptAgain{})
+		}
+	case *acceptAgain:
+		b.accept(ctx)
 	case *actor.Stopping:
 		b.cfg.Listener.Close() // ends the pump, and removes the socket
 	}

@@ -135,6 +135,9 @@ type Get struct {
 // watchers get actor.Terminated.
 type Drain struct{ Reason string }
 
+// DropHops asks the tree to drain every hop it has, and to stay.
+type DropHops struct{}
+
 // Fetch asks the blobs service for everything a closure names. Reply: *Fetched, or *Unknown.
 type Fetch struct{ Closure wire.Digest }
 

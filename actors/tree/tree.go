@@ -21,7 +21,7 @@ type Config struct {
 	Heartbeat Heartbeat
 }
 
-// treeActor is the parent of all first hops. It accepts *OpenHop and *Drain.
+// treeActor is the parent of all first hops. It accepts *OpenHop, *DropHops and *Drain.
 type treeActor struct {
 	cfg      *Config
 	draining bool
@@ -36,6 +36,10 @@ func (t *treeActor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *OpenHop:
 		spawnHop(ctx, t.cfg, t.cfg.Local, m, "")
+	case *DropHops:
+		for _, c := range ctx.Children() {
+			ctx.Send(c, &Drain{Reason: "nobody knows of it any more"})
+		}
 	case *Drain:
 		t.draining = true
 		for _, c := range ctx.Children() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -9,6 +10,7 @@ import (
 	"spindle/actors"
 	"spindle/actors/tree"
 	"spindle/ansiblebridge"
+	"spindle/services"
 	"spindle/services/blobs"
 	"spindle/services/connections"
 	"spindle/services/transfers"
@@ -34,39 +36,46 @@ type root struct {
 }
 
 func (r *root) Receive(ctx actor.Context) {
-	switch ctx.Message().(type) {
+	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		if err := r.start(ctx); err != nil {
-			panic(&actors.Fault{Class: "start", Err: err})
-		}
+		r.treePID = r.spawn(ctx, tree.Spec(&r.tree))
+		r.conns.Tree = r.treePID
+		r.spawn(ctx, services.Spec(blobs.Spec(), transfers.Spec(transfers.Budget), connections.Spec(&r.conns)))
+	case *services.Ready:
+		// Nobody reads these before the bridge lets the first worker in.
+		r.tree.Blobs, r.tree.Transfers = m.PIDs[0], m.PIDs[1]
+		r.bridge.Blobs, r.bridge.Connections = m.PIDs[0], m.PIDs[2]
+		r.bridgePID = r.spawn(ctx, ansiblebridge.Spec(&r.bridge))
 	case *shutdown:
 		r.stopping = true
-		ctx.Stop(r.bridgePID)
+		if r.bridgePID != nil {
+			ctx.Stop(r.bridgePID)
+		}
 		ctx.Send(r.treePID, &tree.Drain{Reason: "the multiplexer ends"})
 		actors.After(ctx, shutdownGrace, &shutdownLate{})
 	case *shutdownLate:
 		r.log.Warn("some contexts did not end in time")
 		ctx.Stop(ctx.Self())
 	case *actor.Terminated:
-		if r.stopping && ctx.Message().(*actor.Terminated).Who.Equal(r.treePID) {
-			ctx.Stop(ctx.Self())
-		}
+		r.onTerminated(ctx, m.Who)
 	}
 }
 
-func (r *root) start(ctx actor.Context) (err error) {
-	spawn := func(spec actors.Spec) (pid *actor.PID) {
-		if err == nil {
-			pid, err = actors.Spawn(ctx, spec)
+// onTerminated ends the root behind the tree, and without any of its children: none of them can be done without.
+func (r *root) onTerminated(ctx actor.Context, who *actor.PID) {
+	if r.stopping {
+		if who.Equal(r.treePID) {
+			ctx.Stop(ctx.Self())
 		}
-		return pid
+		return
 	}
-	r.tree.Blobs = spawn(blobs.Spec())
-	r.tree.Transfers = spawn(transfers.Spec(transfers.Budget))
-	r.treePID = spawn(tree.Spec(&r.tree))
-	r.conns.Tree = r.treePID
-	r.bridge.Connections = spawn(connections.Spec(&r.conns))
-	r.bridge.Blobs = r.tree.Blobs
-	r.bridgePID = spawn(ansiblebridge.Spec(&r.bridge))
-	return err
+	panic(actors.Fault{Class: "child lost", Err: errors.New(who.Id)})
+}
+
+func (r *root) spawn(ctx actor.Context, spec actors.Spec) *actor.PID {
+	pid, err := actors.Spawn(ctx, spec)
+	if err != nil {
+		panic(actors.Fault{Class: "start", Err: err})
+	}
+	return pid
 }

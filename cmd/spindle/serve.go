@@ -94,6 +94,7 @@ func serve(o serveOptions) error {
 func waitForEnd(lifeline int, sys *actors.System, log *zap.Logger) {
 	ended := make(chan string, 1)
 	if lifeline >= 0 {
+		syscall.CloseOnExec(lifeline) // or every program that is started from here would hold it
 		f := os.NewFile(uintptr(lifeline), "lifeline")
 		if _, err := f.WriteString("ready\n"); err != nil {
 			log.Warn("the lifeline is gone already", zap.Error(err))

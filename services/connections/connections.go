@@ -84,6 +84,8 @@ func Spec(cfg *Config) actors.Spec {
 
 func (s *connections) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		ctx.Send(s.cfg.Tree, &tree.DropHops{}) // hops of an earlier life, after a restart
 	case *Acquire:
 		s.onAcquire(ctx, m)
 	case *Forget:

@@ -9,6 +9,7 @@
 //
 // Ordering: nothing is promised between different stacks. Failure: a failed attempt is told to everyone who waits for it and is
 // not remembered, so the next request tries again. A lost hop is forgotten together with all below it when its actor is gone.
+// A restarted service knows of no hop, so it lets all of them go: their calls end as with a lost link, and the next request dials anew.
 // The service is never asked to hold a password: settings stay inside Dialers, keys are keyed digests.
 //
 // Testing: with a Dialer of the test's own and a far end over net.Pipe.
