@@ -360,3 +360,32 @@ func (r *remote) processes() []string {
 	}
 	return found
 }
+
+// ping waits until the agent has seen all that was sent to it.
+func (r *remote) ping() {
+	r.t.Helper()
+	r.send(0, wire.Ping{Stamp: 42})
+	if f := r.next(0); f.Header != (wire.Ping{Reply: true, Stamp: 42}) {
+		r.t.Fatalf("got %#v, want an answer to PING", f.Header)
+	}
+}
+
+// pending returns how many frames of an id have come and were not taken.
+func (r *remote) pending(id uint32) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.queues[id])
+}
+
+// alone waits until nothing but the agent and its warden runs.
+func (r *remote) alone() {
+	r.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		switch left := r.processes(); {
+		case len(left) <= 2:
+			return
+		case time.Now().After(deadline):
+			r.t.Fatalf("still running: %q", left)
+		}
+	}
+}

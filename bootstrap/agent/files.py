@@ -174,8 +174,6 @@ def symbolic_mode(words, old):
             elif sign == '-':
                 mode &= ~bits
             else:
-                mode = mode & ~(reach & 0o777) | bits
-                # A directory keeps its set-id bits unless they are named, as GNU's does.
-                if old & 0o170000 != 0o040000:
-                    mode &= ~(reach & 0o7000) | bits
+                # A directory keeps its set-id bits unless they are named, as with GNU's.
+                mode = mode & ~(reach & (0o1777 if old & 0o170000 == 0o040000 else 0o7777)) | bits
     return mode

@@ -198,7 +198,7 @@ class Link(object):
                 Spawn(self, id, header, body)
             else:
                 self.call(Call(self, id, header, body))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
             job = self.jobs.get(id)
             if job is not None:
                 job.error = (STATUS_FAULT, 0, caught())
