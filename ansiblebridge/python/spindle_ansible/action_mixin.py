@@ -213,7 +213,7 @@ class ActionMixin(object):
             session._raise(result)
         out = to_text(result.out, errors='surrogate_then_replace')
         err = to_text(result.err, errors='surrogate_then_replace')
-        return {'rc': result.rc, 'stdout': out, 'stdout_lines': out.splitlines(),
+        return {'rc': result.exit_status, 'stdout': out, 'stdout_lines': out.splitlines(),
                 'stderr': err, 'stderr_lines': err.splitlines()}
 
     def _update_module_args(self, module_name, module_args, task_vars, **kwargs):

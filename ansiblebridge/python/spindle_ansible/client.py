@@ -40,6 +40,11 @@ class Result(object):
         self.out = out
         self.err = err
 
+    @property
+    def exit_status(self):
+        """The exit status as a shell would give it: 128 and the signal for what was killed."""
+        return self.rc if self.rc >= 0 else 128 - self.rc
+
     def json(self):
         """The output as JSON."""
         return json.loads(self.out.decode('utf-8'))

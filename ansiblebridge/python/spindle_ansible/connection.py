@@ -114,7 +114,7 @@ class Connection(object):
         result = session.call('exec', context, meta=meta, parts=parts)
         farewell = texts.HANGUP % (self._play_context.remote_addr,)
         ending = b'\r\n' if emulate_tty else b'\n'
-        return result.rc, result.out, result.err + to_bytes(farewell) + ending
+        return result.exit_status, result.out, result.err + to_bytes(farewell) + ending
 
     def put_file(self, in_path, out_path):
         """Send a file of the controller; a small one rides in the next call."""

@@ -46,6 +46,7 @@ class Session(object):
         self.login = None
         self.python = None
         self._key = None
+        self._client = None
         self._fresh = False
 
     @property
@@ -72,6 +73,8 @@ class Session(object):
 
     def ensure(self):
         """Be connected as the settings of now say."""
+        if self.target is not None and not self._client.alive:
+            self.forget()  # the multiplexer knows contexts by the socket that they were asked for on
         if self._fresh and self.target is not None:
             return
         python = self.interpreter()
@@ -107,6 +110,7 @@ class Session(object):
         if result.status != wire.OK:
             self._raise(result, connecting=True)
         reply = result.json()
+        self._client = runtime.client()
         self.target = Context(reply['context'], reply.get('hello'))
         login = reply.get('login') or reply
         self.login = Context(login['context'], login.get('hello'))
@@ -231,8 +235,10 @@ class Session(object):
         try:
             return client.call(op, context=context, seconds=seconds, **kwargs)
         except client_mod.ClientError as e:
-            self.forget()
             raise AnsibleConnectionFailure(texts.DISCONNECTED % (e,))
+        finally:
+            if not client.alive:
+                self.forget()
 
     def _raise(self, result, connecting=False):
         """An answer other than OK as the exception that makes the task end as it should."""

@@ -1,0 +1,117 @@
+"""Finding, starting and ending the multiplexer, with stand-ins for it."""
+import os
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+from tests.support import HERE
+from spindle_ansible import mux as mux_mod
+
+FAKE = os.path.join(HERE, 'fake_mux.py')
+
+
+class MuxTest(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.directory)
+        patch = mock.patch.dict(os.environ, {'XDG_RUNTIME_DIR': self.directory, 'PATH': os.environ['PATH']})
+        patch.start()
+        self.addCleanup(patch.stop)
+        os.environ.pop('SPINDLE_BINARY', None)
+
+    def program(self, text):
+        path = os.path.join(self.directory, 'program')
+        with open(path, 'w') as f:
+            f.write('#!/bin/sh\n' + text)
+        os.chmod(path, 0o755)
+        return path
+
+    def start(self, program):
+        found = mux_mod.Multiplexer(program)
+        self.addCleanup(found.stop)
+        return found
+
+    def test_the_binary_is_named_by_the_environment(self):
+        os.environ['SPINDLE_BINARY'] = self.program('exit 0')
+        self.assertEqual(mux_mod.find_binary(), os.environ['SPINDLE_BINARY'])
+        os.environ['SPINDLE_BINARY'] = self.directory
+        with self.assertRaisesRegex(mux_mod.Unavailable, 'Set SPINDLE_BINARY'):
+            mux_mod.find_binary()
+
+    def test_or_by_a_note_beside_the_plugins(self):
+        program = self.program('exit 0')
+        with open(os.path.join(self.directory, 'spindle_binary'), 'w') as f:
+            f.write(program + '\n')
+        with mock.patch.object(mux_mod, 'ROOT', self.directory):
+            self.assertEqual(mux_mod.find_binary(), program)
+
+    def test_or_is_in_path(self):
+        os.rename(self.program('exit 0'), os.path.join(self.directory, 'spindle'))
+        with mock.patch.object(mux_mod, 'ROOT', '/nonexistent'):
+            os.environ['PATH'] = self.directory
+            self.assertEqual(mux_mod.find_binary(), os.path.join(self.directory, 'spindle'))
+            os.environ['PATH'] = '/nonexistent'
+            with self.assertRaisesRegex(mux_mod.Unavailable, 'not found'):
+                mux_mod.find_binary()
+
+    def test_it_starts_answers_and_ends_without_traces(self):
+        found = self.start(FAKE)
+        found.wait_ready(10)
+        self.assertEqual(stat.S_IMODE(os.stat(os.path.dirname(found.path)).st_mode), 0o700)
+        self.assertEqual(found.client().call('stats').status, 0)
+        found.stop()
+        self.assertEqual(found.process.returncode, 0)
+        self.assertEqual(os.listdir(self.directory), [])
+        found.stop()
+
+    def test_one_that_is_another_program_is_told(self):
+        found = self.start(self.program('echo "no such command: serve" >&2; exit 2'))
+        with self.assertRaisesRegex(mux_mod.Unavailable, 'did not start .no such command: serve'):
+            found.wait_ready(10)
+
+    def test_one_that_speaks_another_protocol_is_told(self):
+        os.environ['FAKE_MUX_PROTO'] = '99'
+        found = self.start(FAKE)
+        with self.assertRaisesRegex(mux_mod.Unavailable, 'protocol 99'):
+            found.wait_ready(10)
+
+    def test_one_that_never_gets_ready_is_told(self):
+        found = self.start(self.program('read x <&"$5"'))
+        with self.assertRaisesRegex(mux_mod.Unavailable, 'within 0 seconds'):
+            found.wait_ready(0.05)
+
+    def test_one_that_does_not_end_is_killed(self):
+        found = self.start(self.program('trap "" TERM; echo ready >&"$5"; while :; do sleep 60; done'))
+        found._lifeline.recv(64)
+        with mock.patch.object(mux_mod, 'END_SECONDS', 0.05):
+            found.stop()
+        self.assertEqual(found.process.returncode, -signal.SIGKILL)
+
+    def test_a_directory_of_others_is_refused(self):
+        os.chmod(self.directory, 0o755)
+        os.mkdir(os.path.join(self.directory, 'spindle'), 0o777)
+        os.chmod(os.path.join(self.directory, 'spindle'), 0o777)
+        self.assertNotEqual(mux_mod.run_directory(), os.path.join(self.directory, 'spindle'))
+
+    def test_a_fork_neither_holds_it_nor_ends_it(self):
+        found = self.start(FAKE)
+        found.wait_ready(10)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                found.stop()
+                held = found._lifeline is not None or found._client is not None
+                status = 1 if held or found.client().call('stats').status else 0
+            finally:
+                os._exit(status)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        self.assertEqual(found.client().call('stats').status, 0)
+
+
+if __name__ == '__main__':
+    sys.exit(unittest.main())

@@ -1,0 +1,144 @@
+"""From options and variables to hops."""
+import os
+import unittest
+from unittest import mock
+
+import tests.support  # noqa: F401
+from ansible.errors import AnsibleConnectionFailure
+
+from spindle_ansible import settings
+
+SSH_KEYS = {
+    'check_host_keys', 'compression', 'connect_timeout', 'hostname', 'identities_only', 'identity_file',
+    'keepalive_count', 'keepalive_interval', 'password', 'port', 'python_path', 'remote_name', 'ssh_args',
+    'ssh_debug_level', 'ssh_path', 'username',
+}
+SUDO_KEYS = {'connect_timeout', 'password', 'python_path', 'remote_name', 'sudo_args', 'sudo_path', 'username'}
+
+
+class Plugin(object):
+    def __init__(self, **options):
+        self.options = options
+
+    def get_option(self, name):
+        return self.options[name]
+
+
+class PlayContext(object):
+    remote_addr = '192.0.2.1'
+    remote_user = None
+    password = None
+    port = None
+    timeout = 10
+    private_key_file = None
+    become_pass = None
+
+
+def connection(method='ssh', become=None, **options):
+    made = Plugin(**options)
+    made.spindle_method = method
+    made.become = become
+    made._play_context = PlayContext()
+    made._shell = Plugin(remote_tmp='~/.ansible/tmp', system_tmpdirs=['/var/tmp', '/tmp'])
+    return made
+
+
+class SettingsTest(unittest.TestCase):
+    def hops(self, conn, variables=None):
+        variables = dict({'ansible_python_interpreter': '/usr/bin/python3'}, **(variables or {}))
+        return settings.hops(settings.Source(conn, variables, None), settings.Interpreter(variables, None))
+
+    def test_ssh_has_the_documented_keys_and_defaults(self):
+        hop, = self.hops(connection(host='web1', remote_user='deploy', port=2222, timeout=30, host_key_checking=True,
+                                    ssh_args='-C -o ControlMaster=auto', ssh_extra_args='-o "A b"',
+                                    ssh_executable='ssh', private_key_file='~/key'))
+        self.assertEqual(set(hop['kwargs']), SSH_KEYS)
+        kwargs = hop['kwargs']
+        self.assertEqual(kwargs['ssh_args'], ['-C', '-o', 'ControlMaster=auto', '-o', 'A b'])
+        self.assertEqual((kwargs['keepalive_interval'], kwargs['keepalive_count']), (30, 10))
+        self.assertEqual((kwargs['check_host_keys'], kwargs['compression']), ('enforce', True))
+        self.assertEqual(kwargs['identity_file'], os.path.expanduser('~/key'))
+        self.assertEqual((kwargs['hostname'], kwargs['port'], kwargs['username']), ('web1', 2222, 'deploy'))
+        self.assertEqual(kwargs['python_path'], ['/usr/bin/python3'])
+        self.assertIsNone(kwargs['password'])
+        self.assertIsNone(kwargs['remote_name'])
+
+    def test_local_has_only_its_python(self):
+        hop, = self.hops(connection('local'), {'ansible_python_interpreter': '/usr/bin/env FOO=1 python'})
+        self.assertEqual(hop['kwargs'], {'python_path': ['/usr/bin/env', 'FOO=1', 'python']})
+        self.assertEqual(hop['python'], ['/usr/bin/env FOO=1 python'])
+
+    def test_sudo_comes_behind_the_login_hop(self):
+        become = Plugin(become_user=None, become_pass='s3cret', become_exe=None, become_flags='-H -S -n')
+        login, sudo = self.hops(connection(become=become, remote_user='deploy'))
+        self.assertEqual((login['method'], sudo['method']), ('ssh', 'sudo'))
+        self.assertEqual(set(sudo['kwargs']), SUDO_KEYS)
+        self.assertEqual((sudo['kwargs']['username'], sudo['kwargs']['sudo_path']), ('root', 'sudo'))
+        self.assertEqual(sudo['kwargs']['sudo_args'], ['-H', '-S', '-n'])
+        self.assertEqual(sudo['kwargs']['password'], 's3cret')
+
+    def test_becoming_who_one_is_needs_no_hop(self):
+        become = Plugin(become_user='deploy')
+        self.assertEqual(len(self.hops(connection(become=become, remote_user='deploy'))), 1)
+        self.assertEqual(len(self.hops(connection(become=become, remote_user='other'))), 2)
+        self.assertEqual(len(self.hops(connection(become=become, remote_user=None))), 2)
+        with mock.patch.object(settings.C, 'BECOME_ALLOW_SAME_USER', True):
+            self.assertEqual(len(self.hops(connection(become=become, remote_user='deploy'))), 2)
+
+    def test_compression_is_strict(self):
+        for given, wanted in (('yes', True), ('no', False), ('0', False), (False, False), ('true', True)):
+            self.assertEqual(settings.compression({'mitogen_ssh_compression': given}), wanted)
+        with self.assertRaisesRegex(AnsibleConnectionFailure, "expected yes/no/true/false/0/1, got 'maybe'"):
+            settings.compression({'mitogen_ssh_compression': 'maybe'})
+
+    def test_keepalive_of_nothing_is_the_default(self):
+        hop, = self.hops(connection(), {'mitogen_ssh_keepalive_interval': '0', 'mitogen_ssh_keepalive_count': '3'})
+        self.assertEqual((hop['kwargs']['keepalive_interval'], hop['kwargs']['keepalive_count']), (30, 3))
+
+    def test_a_masked_name(self):
+        hop, = self.hops(connection(), {'mitogen_mask_remote_name': True})
+        self.assertEqual(hop['kwargs']['remote_name'], 'ansible')
+
+    def test_auto_tries_the_fallback_list(self):
+        variables = {'ansible_python_interpreter': 'auto_silent', 'ansible_facts': {
+            'discovered_interpreter_python': '/opt/python'}}
+        python = settings.Interpreter(variables, None)
+        self.assertTrue(python.auto)
+        self.assertEqual(python.mode, 'auto_silent')
+        self.assertEqual(python.discovered, '/opt/python')
+        self.assertIn('/usr/bin/python3', python.candidates)
+        self.assertEqual(sorted(python.candidates), sorted(python.candidates_listed))
+        self.assertIsNone(python.argv)
+
+    def test_windows_shells_and_foreign_becomes_are_left_alone(self):
+        from spindle_ansible import connection as connection_mod
+
+        class Stock(object):
+            become = None
+            _shell = None
+        made = connection_mod.class_for(Stock, 'local')()
+        self.assertIsNone(made.spindle_unsupported({}))
+        self.assertEqual(made.spindle_unsupported({'mitogen_via': 'x'})[0], 'mitogen_via')
+        made.become = mock.Mock()
+        made.become.name = 'su'
+        self.assertEqual(made.spindle_unsupported({})[0], 'become:su')
+        made.become.name = 'sudo'
+        self.assertIsNone(made.spindle_unsupported({}))
+        made.spindle_step_aside()
+        self.assertIs(type(made), Stock)
+
+    def test_a_connection_answers_to_all_its_names(self):
+        from spindle_ansible import connection as connection_mod
+
+        class Stock2(object):
+            pass
+        made = connection_mod.class_for(Stock2, 'ssh')()
+        for name in ('ssh', 'smart', 'ansible.builtin.ssh', 'ansible.legacy.ssh', 'mitogen_ssh'):
+            self.assertTrue(made.matches_name([name]), name)
+        for name in ('local', 'community.docker.docker', 'foo.bar.ssh'):
+            self.assertFalse(made.matches_name([name]), name)
+        self.assertFalse(made.connected)
+
+
+if __name__ == '__main__':
+    unittest.main()
