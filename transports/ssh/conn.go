@@ -1,7 +1,6 @@
 package ssh
 
 import (
-	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -73,9 +72,6 @@ func (c *lossyConn) lost() error {
 	defer c.mu.Unlock()
 	return c.cause
 }
-
-// closedByUs says whether it was this side that ended the connection.
-func (c *lossyConn) closedByUs() bool { return errors.Is(c.lost(), net.ErrClosed) }
 
 // silence is for how long nothing has been received.
 func (c *lossyConn) silence() time.Duration {

@@ -12,6 +12,7 @@ import (
 
 func TestHostKeys(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	s := l.startServer(t, "PasswordAuthentication no")
 	key := s.hostKey.PublicKey()
 	login := func(d *desk) kw { return kw{"identity_file": d.identity()} }
@@ -93,6 +94,7 @@ func TestHostKeys(t *testing.T) {
 // A server whose key has changed gets no password, even where the key itself is let pass.
 func TestNoPasswordForChangedKey(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	s := l.startServer(t)
 	bothWays(t, func(t *testing.T, way string) {
 		d := newDesk(t, l)
@@ -109,6 +111,7 @@ func TestNoPasswordForChangedKey(t *testing.T) {
 // Ignoring host keys leaves no trace, learning them does.
 func TestLearnHostKeys(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	s := l.startServer(t)
 	for _, c := range []struct {
 		name, mode, config string
@@ -150,6 +153,7 @@ func TestLearnHostKeys(t *testing.T) {
 
 func TestHostCertificates(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	d := newDesk(t, l)
 	ca := func(pattern string, key gossh.PublicKey) string {
 		return "@cert-authority " + pattern + " " + authorized(key)
@@ -198,6 +202,7 @@ func TestHostCertificates(t *testing.T) {
 // The server has keys of three types; known_hosts has one. Asking for that one is up to the client.
 func TestHostKeyTypeFollowsKnownHosts(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	d := newDesk(t, l)
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

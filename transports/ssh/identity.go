@@ -170,9 +170,11 @@ func (t *target) offers(agentKeys []identity) (offers []identity, binary []strin
 		if k.public == nil {
 			return
 		}
-		signer, inAgent := k.signer, false
-		if s := fromAgent(plainKey(k.public)); s != nil {
-			signer, inAgent = s, true
+		// A key that is in both is taken from the file: that asks nobody.
+		signer, held := k.signer, fromAgent(plainKey(k.public))
+		inAgent := held != nil
+		if signer == nil {
+			signer = held
 		}
 		if signer == nil && k.binary {
 			binary = append(binary, path)
@@ -192,9 +194,7 @@ func (t *target) offers(agentKeys []identity) (offers []identity, binary []strin
 				ids = append(ids, identity{cert, s, path})
 			}
 		}
-		if s := fromAgent(k.public); s != nil {
-			ids = append(ids, identity{k.public, s, path})
-		} else if signer != nil {
+		if signer != nil {
 			ids = append(ids, identity{plainKey(k.public), signer, path})
 		}
 		for _, id := range ids {

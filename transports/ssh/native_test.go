@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"spindle/transports"
 )
@@ -60,12 +61,17 @@ func (c dialCase) run(t *testing.T, s *server, way string) {
 		d.mustDial(way, k)
 		return
 	}
+	started := time.Now()
 	_, err := d.dial(way, k)
 	wantText(t, err, c.want)
+	if took := time.Since(started); c.want == transports.TextTimeout && took > 10*time.Second {
+		t.Errorf("took %s", took)
+	}
 }
 
 func TestKeys(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	s := l.startServer(t, "PasswordAuthentication no", "MaxAuthTries 3")
 	runCases(t, s, []dialCase{
 		{name: "plain", setup: func(d *desk, _ *server) kw {
@@ -153,6 +159,7 @@ func TestKeys(t *testing.T) {
 
 func TestPasswords(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	s := l.startServer(t)
 	runCases(t, s, []dialCase{
 		{name: "right", setup: func(d *desk, _ *server) kw { return kw{"password": d.lab.password} }},
@@ -179,6 +186,7 @@ func TestPasswords(t *testing.T) {
 // A wrong password is sent once: the second failure may lock an account.
 func TestWrongPasswordIsSentOnce(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	for _, mode := range []struct {
 		name  string
 		lines []string
@@ -212,6 +220,7 @@ func TestWrongPasswordIsSentOnce(t *testing.T) {
 
 func TestKeyboardInteractive(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	s := l.startServer(t, "UsePAM yes", "KbdInteractiveAuthentication yes", "PasswordAuthentication no")
 	runCases(t, s, []dialCase{
 		{name: "right", setup: func(d *desk, _ *server) kw { return kw{"password": d.lab.password} }},
@@ -221,6 +230,7 @@ func TestKeyboardInteractive(t *testing.T) {
 
 func TestTwoFactors(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	s := l.startServer(t, "AuthenticationMethods publickey,password")
 	runCases(t, s, []dialCase{
 		{name: "both", setup: func(d *desk, _ *server) kw {

@@ -21,7 +21,7 @@ type proxyConn struct {
 	silent chan struct{} // closed when its stderr has ended
 }
 
-// lastWords is how long the end of a command's output waits for what it has to say about it.
+// lastWords is how long the end of a command's output waits for the end of its stderr.
 const lastWords = time.Second
 
 var _ net.Conn = (*proxyConn)(nil)
@@ -45,19 +45,29 @@ func startProxy(ctx context.Context, command string) (*proxyConn, error) {
 	return p, nil
 }
 
-func (p *proxyConn) Write(b []byte) (int, error) { return p.link.Write(b) }
-
 func (p *proxyConn) Read(b []byte) (int, error) {
 	n, err := p.link.Read(b)
-	if err != nil {
-		patience := time.NewTimer(lastWords)
-		defer patience.Stop()
-		select {
-		case <-p.silent:
-		case <-patience.C:
-		}
-	}
+	p.listen(err)
 	return n, err
+}
+
+func (p *proxyConn) Write(b []byte) (int, error) {
+	n, err := p.link.Write(b)
+	p.listen(err)
+	return n, err
+}
+
+// listen waits, behind an error, for what the command has to say about it.
+func (p *proxyConn) listen(err error) {
+	if err == nil {
+		return
+	}
+	patience := time.NewTimer(lastWords)
+	defer patience.Stop()
+	select {
+	case <-p.silent:
+	case <-patience.C:
+	}
 }
 
 // Close ends the command and all that it has started.

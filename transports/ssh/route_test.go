@@ -7,6 +7,7 @@ import (
 
 func TestProxyJump(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	first, second, last := l.startServer(t), l.startServer(t), l.startServer(t, "PasswordAuthentication yes")
 	// jumps writes the configuration of the two on the way; they get nothing from the command line.
 	jumps := func(d *desk, more string) kw {
@@ -77,6 +78,7 @@ func TestProxyJump(t *testing.T) {
 
 func TestProxyCommand(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	s := l.startServer(t)
 	relay := func(d *desk) string {
 		return d.write("relay", "exec 3<>/dev/tcp/$1/$2 || exit 1\ncat <&3 &\ncat >&3\nkill $!\n")
@@ -107,6 +109,7 @@ func TestProxyCommand(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	s := l.startServer(t)
 	runCases(t, s, []dialCase{
 		{name: "bind", setup: func(d *desk, _ *server) kw {
@@ -131,6 +134,7 @@ func TestAddresses(t *testing.T) {
 
 func TestIPv6(t *testing.T) {
 	l := needLab(t)
+	t.Parallel()
 	if !exists("/proc/net/if_inet6") {
 		t.Skip("SKIPPED, there is no IPv6")
 	}

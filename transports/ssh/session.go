@@ -82,28 +82,28 @@ var _ transports.Link = (*session)(nil)
 
 // request sends everything that starts the program, in one flight.
 func (s *session) request(cmd transports.Command) error {
-	send := func(name string, payload any) error {
-		_, err := s.channel.SendRequest(name, false, gossh.Marshal(payload))
+	send := func(name string, payload []byte) error {
+		_, err := s.channel.SendRequest(name, false, payload)
 		return err
 	}
 	if s.client.target.forwardAgent != "" {
-		if err := send("auth-agent-req@openssh.com", struct{}{}); err != nil {
+		if err := send("auth-agent-req@openssh.com", nil); err != nil {
 			return err
 		}
 	}
 	for _, pair := range s.client.target.env {
 		name, value, _ := strings.Cut(pair, "=")
-		if err := send("env", struct{ Name, Value string }{name, value}); err != nil {
+		if err := send("env", gossh.Marshal(struct{ Name, Value string }{name, value})); err != nil {
 			return err
 		}
 	}
 	if cmd.Mode == transports.FullTTY {
 		s.tty = true
-		if err := send("pty-req", rawTerminal()); err != nil {
+		if err := send("pty-req", gossh.Marshal(rawTerminal())); err != nil {
 			return err
 		}
 	}
-	return send("exec", struct{ Command string }{sessionCommand(cmd)})
+	return send("exec", gossh.Marshal(struct{ Command string }{sessionCommand(cmd)}))
 }
 
 // sessionCommand is what the far login shell gets. The directory and the variables need a POSIX shell.

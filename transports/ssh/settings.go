@@ -121,6 +121,9 @@ func parseSettings(kwargs json.RawMessage) (*settings, error) {
 	case s.connectTimeout <= 0:
 		s.connectTimeout = transports.DefaultTimeout
 	}
+	if s.password.Reveal() == "" {
+		s.password = transports.Secret{} // what an undefined variable is templated to
+	}
 	if s.sshPath == "" {
 		s.sshPath = defaultPath
 	}

@@ -1,0 +1,115 @@
+package ssh
+
+import (
+	"strings"
+	"testing"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+func TestExpand(t *testing.T) {
+	t.Setenv("SPN_DIR", "/dir")
+	t.Setenv("SPN_EVIL", "${SPN_EVIL}")
+	tok := newTokens("web", "web.example.org", "2222", "bob", "jump", "")
+	tok['d'] = "/home/me"
+	for _, c := range []struct{ in, want string }{
+		{"~/.ssh/id", "/home/me/.ssh/id"},
+		{"~", "/home/me"},
+		{"~nobody-of-that-name/x", "~nobody-of-that-name/x"},
+		{"/a/%h/%n/%p/%r", "/a/web.example.org/web/2222/bob"},
+		{"%%h", "%h"},
+		{"%d/%j/%k", "/home/me/jump/web.example.org"},
+		{"${SPN_DIR}/x", "/dir/x"},
+		{"%", "error"},
+		{"%z", "error"},
+		{"${SPN_NOT_SET}", "error"},
+		{"${SPN_EVIL}", "error"},
+		{"${open", "error"},
+	} {
+		got, err := tok.path(c.in)
+		if err != nil {
+			got = "error"
+		}
+		if got != c.want {
+			t.Errorf("%s gave %s (%v), want %s", c.in, got, err, c.want)
+		}
+	}
+	if _, err := tok.only("hp").percent("%u"); err == nil {
+		t.Error("%u is taken where ssh does not take it")
+	}
+	if len(tok['C']) != 40 {
+		t.Errorf("%%C is %q", tok['C'])
+	}
+}
+
+func TestParseJump(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"host", "|host|"},
+		{"u@host:22", "u|host|22"},
+		{"a@b@host", "a@b|host|"},
+		{"[::1]:22", "|::1|22"},
+		{"u@[fe80::1]", "u|fe80::1|"},
+		{"::1", "|::1|"},
+		{"ssh://u@host:22", "u|host|22"},
+		{"ssh://host/", "|host|"},
+		{"", "error"},
+		{"u@", "error"},
+		{"-oX", "error"},
+		{"[::1", "error"},
+	} {
+		user, host, port, err := parseJump(c.in)
+		got := strings.Join([]string{user, host, port}, "|")
+		if err != nil {
+			got = "error"
+		}
+		if got != c.want {
+			t.Errorf("%s gave %s (%v), want %s", c.in, got, err, c.want)
+		}
+	}
+}
+
+func TestWildcard(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"web1", "web1", true},
+		{"web?", "web1", true},
+		{"web?", "web", false},
+		{"*.example.org", "a.b.example.org", true},
+		{"*", "", true},
+		{"[web*]:22*", "[web1]:2222", true},
+		{"[a-z]", "b", false},
+		{"[a-z]*", "[a-z]x", true},
+		{`\*`, `\x`, true},
+	} {
+		if got := wildcard(c.pattern, c.name); got != c.want {
+			t.Errorf("wildcard(%q, %q) = %t", c.pattern, c.name, got)
+		}
+	}
+}
+
+// Whatever is in known_hosts, reading it neither fails nor panics, and never lets a stranger in.
+func FuzzKnownHosts(f *testing.F) {
+	key := newKey().PublicKey()
+	f.Add("web1 " + authorized(key))
+	f.Add("@cert-authority * " + authorized(key))
+	f.Add("@revoked * ssh-rsa AAAA\n|1|a|b ssh-rsa AAAA\n!x,*,?? a b\n@\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, l := range parseKnown([]byte(text)) {
+			l.matches("[web1]:22")
+			if k := l.key(); k != nil && len(k.Marshal()) == 0 {
+				t.Error("an empty key")
+			}
+		}
+	})
+}
+
+func FuzzContainerPublic(f *testing.F) {
+	f.Add([]byte("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END OPENSSH PRIVATE KEY-----\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var k gossh.PublicKey = containerPublic(text)
+		_ = k
+		parseKeyFile(text)
+	})
+}
