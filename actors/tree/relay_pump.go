@@ -3,6 +3,7 @@ package tree
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -57,8 +58,11 @@ func (r *relay) Read(b []byte) (int, error) { return r.read(1, b) }
 // Write writes the program's input; it waits for credit.
 func (r *relay) Write(b []byte) (int, error) { return r.write(0, b) }
 
-// CloseWrite ends the program's input.
+// CloseWrite ends the program's input. A terminal has no end that could be sent.
 func (r *relay) CloseWrite() error {
+	if r.mode == transports.FullTTY {
+		return fmt.Errorf("end of a terminal: %w", errors.ErrUnsupported)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err != nil {
@@ -82,7 +86,7 @@ func (s relaySide) Read(b []byte) (int, error) { return s.r.read(2, b) }
 
 func (s relaySide) Write(b []byte) (int, error) {
 	if s.r.mode != transports.ControlTTY {
-		return 0, errors.New("write: the program has no terminal")
+		return 0, fmt.Errorf("write to stderr: %w", errors.ErrUnsupported)
 	}
 	return s.r.write(2, b)
 }
