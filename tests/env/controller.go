@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -202,6 +203,14 @@ type Run struct {
 // Record is where the record callback writes.
 const recordFile = home + "/record.jsonl"
 
+// Patience multiplies the limits of runs: SPINDLE_TEST_PATIENCE, for a machine that has other things to do.
+func Patience() time.Duration {
+	if n, err := strconv.Atoi(os.Getenv("SPINDLE_TEST_PATIENCE")); err == nil && n > 0 {
+		return time.Duration(n)
+	}
+	return 1
+}
+
 // Play runs ansible-playbook to its end, or to its limit.
 func (c *Controller) Play(t testing.TB, p Play) Run {
 	t.Helper()
@@ -229,8 +238,7 @@ func (c *Controller) Play(t testing.TB, p Play) Run {
 	if p.Playbook != "" {
 		argv = append(argv, p.Playbook)
 	}
-	// The margin lets the program's own deadlines speak first.
-	ctx, cancel := context.WithTimeout(context.Background(), p.Limit)
+	ctx, cancel := context.WithTimeout(context.Background(), p.Limit*Patience())
 	defer cancel()
 	env := append([]string{"ANSIBLE_CONFIG=" + PlayDir + "/ansible.cfg", "SPINDLE_TEST_RECORD=" + recordFile, "PYTHONWARNINGS=ignore"}, p.Env...)
 	cmd, err := c.Command(ctx, Operator, PlayDir, env, argv...)

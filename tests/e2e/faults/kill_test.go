@@ -143,12 +143,16 @@ func killOne(t *testing.T, s *scene, strategy string, v victim, delay time.Durat
 		p  env.Process
 		at time.Time
 	}
-	killed := make(chan death, 1)
+	killed, over := make(chan death, 1), make(chan struct{})
 	run := s.play(t, strategy, func() {
 		go func() {
 			defer close(killed)
-			time.Sleep(delay) // the random moment
-			for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
+			select {
+			case <-time.After(delay): // the random moment
+			case <-over:
+				return
+			}
+			for {
 				if ps := v.find(s); len(ps) > 0 {
 					p := ps[choice%len(ps)]
 					if err := p.Kill(); err != nil {
@@ -157,11 +161,16 @@ func killOne(t *testing.T, s *scene, strategy string, v victim, delay time.Durat
 					killed <- death{p, time.Now()}
 					return
 				}
-				time.Sleep(5 * time.Millisecond)
+				select {
+				case <-over:
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
 			}
 		}()
 	})
 	ended := time.Now()
+	close(over)
 	d, hit := <-killed
 	if !hit {
 		t.Logf("the run was over before there was a %s to kill", v.name)
