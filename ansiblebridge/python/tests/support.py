@@ -1,17 +1,12 @@
 """What the tests share: where the package and the codec are, and a server to speak to."""
 import os
 import socket
-import sys
 import tempfile
 import threading
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
-for place in (ROOT, os.path.join(ROOT, '..', '..', 'transports', 'wire')):
-    if place not in sys.path:
-        sys.path.insert(0, os.path.normpath(place))
+from spindle_ansible import wire
 
-from spindle_ansible import wire  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Server(object):

@@ -6,7 +6,6 @@ import tempfile
 import unittest
 from unittest import mock
 
-import tests.support  # noqa: F401
 from ansible.plugins.loader import module_loader
 
 from spindle_ansible import closure as closure_mod

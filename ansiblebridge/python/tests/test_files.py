@@ -1,7 +1,6 @@
 """The queue of file operations that ride in the next call."""
 import unittest
 
-import tests.support  # noqa: F401
 from spindle_ansible import files
 
 

@@ -3,7 +3,6 @@ import os
 import unittest
 from unittest import mock
 
-import tests.support  # noqa: F401
 from ansible.errors import AnsibleConnectionFailure
 
 from spindle_ansible import settings
