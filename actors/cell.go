@@ -46,7 +46,7 @@ type cell struct {
 	answered   bool             // the request being handled was answered, kept or passed on
 	past       Past             // failures so far, kept for the parent, in whose goroutine it is used
 
-	failure atomic.Pointer[Fault] // why it ended, if it failed
+	ending atomic.Pointer[Failed] // why it ends, if it failed or quit
 
 	mu      sync.Mutex // guards what timers and replies of other goroutines touch
 	timers  map[*Timer]struct{}
@@ -187,7 +187,7 @@ func (c *cell) EscalateFailure(reason, message any) {
 
 // fail suspends the actor and lets its supervisor decide. It runs in the actor's goroutine.
 func (c *cell) fail(fault Fault, message any) {
-	c.failure.Store(&fault)
+	c.ending.Store(&Failed{Path: c.path, Err: fault})
 	if c.parent != nil {
 		c.invoker.EscalateFailure(fault, message)
 		return
@@ -206,11 +206,11 @@ func (c *cell) note(fault Fault) {
 	c.system.log.Warn("actor failed", zap.String("path", c.path), zap.String("class", fault.Class), zap.String("err", text))
 }
 
-// cause is the failure that ends this actor: its own, or that of the nearest actor above it that failed.
+// cause is why this actor ends: its own reason, or that of the nearest actor above it that has one.
 func (c *cell) cause() error {
 	for ; c != nil; c = c.parent {
-		if fault := c.failure.Load(); fault != nil {
-			return &Failed{Path: c.path, Err: *fault}
+		if why := c.ending.Load(); why != nil {
+			return why
 		}
 	}
 	return nil

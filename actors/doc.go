@@ -9,6 +9,7 @@
 //   - [Go] runs a goroutine as a child of its actor, a pump. [After] sends an actor a message later.
 //   - [Keep] holds a request open for an answer that comes later. [Fault] is the one deliberate panic value, and
 //     [Failed] what a requester gets when nobody will answer any more.
+//   - [Quit] ends an actor for a reason, and [Cause] tells a Stopping handler the reason, from wherever above it came.
 //   - [System.Request] asks an actor from outside (command line, bridge socket, tests) and waits for the answer.
 //   - [Credit], [Allowance] and [Lanes] are flow control as plain data, for links and transfers.
 //   - [Describe] publishes what an actor says of itself to the census (package census).

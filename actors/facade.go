@@ -36,9 +36,21 @@ func Log(ctx actor.Context) *zap.Logger {
 	return c.logger
 }
 
-// Cause returns the fault that ends the actor: its own, or that of the nearest actor above it that failed; nil if it
-// was told to stop. It is meant for Stopping handlers, to tell callers why.
+// Cause returns why the actor ends, as a *Failed with the path of whoever had the reason: the fault or [Quit] of the
+// actor itself, or of the nearest one above it; nil if it was just told to stop. It is meant for Stopping handlers, to
+// tell callers why.
 func Cause(ctx actor.Context) error { return cellOf(ctx).cause() }
+
+// Quit stops the actor for a reason that is no fault: the far side hung up, say. Nobody needs to decide anything, but
+// everything below learns why it ends, from Cause, and so do those whose requests are left over. Of several reasons the
+// first one holds. The text must not hold secrets.
+func Quit(ctx actor.Context, why error) {
+	c := cellOf(ctx)
+	if c.phase == running && why != nil && c.ending.CompareAndSwap(nil, &Failed{Path: c.path, Err: why}) {
+		c.entry.Fail(why.Error())
+	}
+	ctx.Stop(c.self)
+}
 
 // Actor returns the actor's value.
 func (f *facade) Actor() actor.Actor {

@@ -22,7 +22,7 @@ func (g *guard) Receive(ctx actor.Context) {
 		c.phase = running
 		c.entry.SetPhase(census.Running)
 		if c.generation > 1 {
-			c.failure.Store(nil)
+			c.ending.Store(nil)
 			c.entry.Restarted()
 			c.system.census.Record(census.Restarted, c.path, c.spec.Kind, "")
 		}
@@ -39,7 +39,11 @@ func (g *guard) Receive(ctx actor.Context) {
 		c.phase = gone
 		g.protected()
 		// Before the parent is told, so that it never leaves the census ahead of its child (G5).
-		c.system.census.Remove(c.entry)
+		why := ""
+		if own := c.ending.Load(); own != nil {
+			why = own.Err.Error()
+		}
+		c.system.census.Remove(c.entry, why)
 		if c.parent == nil {
 			c.system.rootGone(c)
 		}

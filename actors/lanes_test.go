@@ -172,3 +172,26 @@ func BenchmarkLanes(b *testing.B) {
 		id++
 	}
 }
+
+// A queue that is never empty must not grow for ever, nor lose its order when it moves.
+func TestLanesStayInOrderWhileTheyMove(t *testing.T) {
+	var lanes actors.Lanes[int]
+	pushed, popped := 0, 0
+	for range 50 {
+		lanes.PushBulk(1, pushed, 1)
+		pushed++
+	}
+	for range 10000 {
+		lanes.PushBulk(1, pushed, 1)
+		pushed++
+		for _, got := range lanes.Pop(1) {
+			if got != popped {
+				t.Fatalf("got %d, want %d", got, popped)
+			}
+			popped++
+		}
+	}
+	if lanes.Len() != 50 {
+		t.Errorf("%d queued, want 50", lanes.Len())
+	}
+}

@@ -204,6 +204,49 @@ func TestCause(t *testing.T) {
 	})
 }
 
+// An end for a reason is no failure, but everybody below hears of it.
+func TestQuit(t *testing.T) {
+	actorstest.Bubble(t, func(e *actorstest.Env) {
+		hangup := errors.New("the far side hung up")
+		var causes []error
+		pid := spawn(e, "hop", func(ctx actor.Context) {
+			switch ctx.Message().(type) {
+			case *actor.Started:
+				mustSpawn(ctx, "call", func(ctx actor.Context) {
+					switch ctx.Message().(type) {
+					case *ask:
+						actors.Keep(ctx)
+					case *actor.Stopping:
+						causes = append(causes, actors.Cause(ctx))
+					}
+				})
+			case *boom:
+				actors.Quit(ctx, hangup)
+				actors.Quit(ctx, errors.New("too late"))
+			}
+		})
+		probe := e.Probe("probe")
+		actorstest.Settle()
+		probe.Request(e.PID("hop/call"), &ask{})
+		actorstest.Settle()
+		e.System.Send(pid, &boom{})
+		failed := actorstest.Expect[*actors.Failed](probe)
+		if !errors.Is(failed, hangup) || !errors.Is(failed, actors.ErrStopped) {
+			t.Errorf("got %v, want ErrStopped for the reason given", failed)
+		}
+		if len(causes) != 1 || fmt.Sprint(causes[0]) != "hop: the far side hung up" {
+			t.Errorf("causes %v", causes)
+		}
+		if n := count(e, census.Failed, "hop"); n != 0 || e.System.Failure() != nil {
+			t.Errorf("recorded as a failure %d times, system %v", n, e.System.Failure())
+		}
+		events := e.System.Census().Events(0)
+		if last := events[len(events)-1]; last.Type != census.Stopped || last.Path != "hop" || last.Text != hangup.Error() {
+			t.Errorf("last event %+v, want the reason of the hop's end", last)
+		}
+	})
+}
+
 // A failure that was overcome is not the cause of a later stop.
 func TestCauseIsForgottenWithARestart(t *testing.T) {
 	actorstest.Bubble(t, func(e *actorstest.Env) {
@@ -267,6 +310,41 @@ func TestAnEndingParentDecidesNothing(t *testing.T) {
 		}
 		if got := e.Paths(); len(got) != 0 {
 			t.Errorf("left behind: %v", got)
+		}
+	})
+}
+
+// A poison pill lets the queue drain; what comes behind it is answered.
+func TestPoison(t *testing.T) {
+	actorstest.Bubble(t, func(e *actorstest.Env) {
+		probe := e.Probe("probe")
+		pid := spawn(e, "drains", func(ctx actor.Context) {
+			switch m := ctx.Message().(type) {
+			case *wait:
+				<-m.until
+			case *ask:
+				actors.Log(ctx).Info("asked")
+				ctx.Respond(&reply{m.n})
+			}
+		})
+		hold := make(chan struct{})
+		e.System.Send(pid, &wait{hold})
+		probe.Request(pid, &ask{1})
+		e.System.Send(pid, &actor.PoisonPill{})
+		e.System.Send(pid, &actor.PoisonPill{})
+		probe.Request(pid, &ask{2})
+		close(hold)
+		if got := actorstest.Expect[*reply](probe); got.n != 1 {
+			t.Errorf("got %d, want 1", got.n)
+		}
+		actorstest.Expect[*actors.Failed](probe)
+		probe.ExpectNone()
+		if n := count(e, census.DeadLetter, "drains"); n != 1 {
+			t.Errorf("%d dead letters, want the request's alone", n)
+		}
+		logged := e.Logs.FilterMessage("asked").All()
+		if len(logged) != 1 || logged[0].LoggerName != "actors.test" || logged[0].ContextMap()["path"] != "drains" {
+			t.Errorf("logged %+v", logged)
 		}
 	})
 }

@@ -122,7 +122,7 @@ func (p *Pump) finish(err error) {
 	p.mu.Unlock()
 	// An owner that ends, or began a new life, does not get to see it.
 	p.owner.PostUserMessage(&inward{generation: p.generation, message: &PumpDone{Name: p.name, Err: err}})
-	p.owner.system.census.Remove(p.entry)
+	p.owner.system.census.Remove(p.entry, p.entry.Failure())
 	close(p.done)
 	p.release()
 }

@@ -40,12 +40,12 @@ func (c *Census) Add(path, kind string) *Entry {
 	return e
 }
 
-// Remove takes a gone actor out and records its end. Removing it again does nothing.
-func (c *Census) Remove(e *Entry) {
+// Remove takes a gone actor out and records its end, with the reason if it had one. Removing it again does nothing.
+func (c *Census) Remove(e *Entry, why string) {
 	if _, present := c.entries.LoadAndDelete(e); !present {
 		return
 	}
-	c.Record(Stopped, e.path, e.kind, "")
+	c.Record(Stopped, e.path, e.kind, why)
 	c.mu.Lock()
 	c.count--
 	if c.count == 0 {

@@ -42,12 +42,12 @@ func TestNamesakesAreApart(t *testing.T) {
 	if c.Len() != 2 {
 		t.Fatalf("%d alive, want 2", c.Len())
 	}
-	c.Remove(first)
-	c.Remove(first)
+	c.Remove(first, "")
+	c.Remove(first, "")
 	if nodes := c.Snapshot(); c.Len() != 1 || len(nodes) != 1 || nodes[0].Kind != "new" {
 		t.Errorf("got %+v, want the new one alone", nodes)
 	}
-	c.Remove(second)
+	c.Remove(second, "")
 	if c.Len() != 0 {
 		t.Errorf("%d alive, want none", c.Len())
 	}
@@ -118,7 +118,7 @@ func TestWait(t *testing.T) {
 		go func() {
 			time.Sleep(time.Second)
 			for _, e := range entries[1:] {
-				c.Remove(e)
+				c.Remove(e, "")
 			}
 		}()
 		err := c.Wait(ctx)
@@ -127,7 +127,7 @@ func TestWait(t *testing.T) {
 		}
 		go func() {
 			time.Sleep(time.Second)
-			c.Remove(entries[0])
+			c.Remove(entries[0], "")
 		}()
 		ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -145,12 +145,12 @@ func TestEvents(t *testing.T) {
 	}
 	e := c.Add("a", "test")
 	c.Record(census.Failed, "a", "test", "defect")
-	c.Remove(e)
+	c.Remove(e, "over")
 	var got []string
 	for _, event := range c.Events(0) {
 		got = append(got, fmt.Sprintf("%d %s %s %s", event.Seq, event.Type, event.Path, event.Text))
 	}
-	if diff := cmp.Diff([]string{"1 spawned a ", "2 failed a defect", "3 stopped a "}, got); diff != "" {
+	if diff := cmp.Diff([]string{"1 spawned a ", "2 failed a defect", "3 stopped a over"}, got); diff != "" {
 		t.Errorf("events mismatch (-want +got):\n%s", diff)
 	}
 	if got := c.Events(2); len(got) != 1 || got[0].Seq != 3 {
@@ -266,7 +266,7 @@ func TestConcurrentUse(t *testing.T) {
 				e.Fail("x")
 				e.End()
 				e.Unqueue()
-				c.Remove(e)
+				c.Remove(e, "")
 			}
 		})
 	}

@@ -119,6 +119,14 @@ func (e *Entry) Phase() Phase { return Phase(e.phase.Load()) }
 // Fail keeps the text of a failure. It must not hold secrets.
 func (e *Entry) Fail(text string) { e.failure.Store(&text) }
 
+// Failure is the text of the latest failure, or empty.
+func (e *Entry) Failure() string {
+	if text := e.failure.Load(); text != nil {
+		return *text
+	}
+	return ""
+}
+
 // Describe replaces the actor's facts. The caller must not change f.Extra afterwards.
 func (e *Entry) Describe(f Facts) { e.facts.Store(&f) }
 
@@ -139,9 +147,7 @@ func (e *Entry) node(now time.Time) Node {
 	if since := e.busy.Load(); since != 0 {
 		n.Busy = max(now.Sub(time.Unix(0, since)), 1)
 	}
-	if text := e.failure.Load(); text != nil {
-		n.LastError = *text
-	}
+	n.LastError = e.Failure()
 	if f := e.facts.Load(); f != nil {
 		if f.State != "" && e.Phase() == Running {
 			n.State = f.State

@@ -15,7 +15,7 @@ const (
 	Spawned    EventType = iota + 1 // entered the census
 	Failed                          // panicked; Text is the fault
 	Restarted                       // begun anew after a failure
-	Stopped                         // really gone
+	Stopped                         // really gone; Text is the reason, if it had one of its own
 	DeadLetter                      // a message found nobody at Path; Text is its type
 	Backlog                         // the queue grew long; Text is its depth and the latest message's type
 	Lost                            // a pump did not return in time after it was told to
