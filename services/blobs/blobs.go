@@ -77,8 +77,14 @@ func (s *blobs) resolve(digests []wire.Digest) (found []*tree.Blob, missing []wi
 	return found, missing
 }
 
+// maxBlob bounds what content may inflate to. The largest module files are a few hundred KiB.
+const maxBlob = 64 << 20
+
 // checked verifies content against its name and compresses what came raw and gets smaller.
 func checked(b tree.Blob) (*tree.Blob, bool) {
+	if b.Size > maxBlob {
+		return nil, false
+	}
 	raw := b.Content
 	switch b.Encoding {
 	case wire.EncodingRaw:
