@@ -46,7 +46,7 @@ func ask(ctx context.Context, socket, op string) (peer, []byte, error) {
 		return peer{}, nil, err
 	}
 	answerer, out, err := converse(conn, op, time.Until(deadline))
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if err != nil && (ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)) {
 		err = errors.New("it did not answer in time")
 	}
 	return answerer, out, err

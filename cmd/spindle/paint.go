@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"charm.land/lipgloss/v2"
 	"charm.land/lipgloss/v2/tree"
@@ -38,7 +39,7 @@ func grow(nodes []census.Node) *branch {
 	for i := range nodes {
 		at := root
 		for step := range strings.SplitSeq(strings.Trim(nodes[i].Path, "/"), "/") {
-			at = at.child(step)
+			at = at.child(printable(step))
 		}
 		if at.record != nil { // two parts of one path, one on its way out
 			twin := &branch{name: at.name}
@@ -118,7 +119,7 @@ func (p painter) cells(n *census.Node) []string {
 		return make([]string, len(headings)-1)
 	}
 	return []string{
-		n.Kind, cmp.Or(n.State, "-"), count(n.Queued), count(int64(n.Restarts)), size(n.BytesIn), size(n.BytesOut),
+		printable(n.Kind), printable(cmp.Or(n.State, "-")), count(n.Queued), count(int64(n.Restarts)), size(n.BytesIn), size(n.BytesOut),
 		age(p.now.Sub(n.Born)), note(n),
 	}
 }
@@ -228,9 +229,19 @@ func note(n *census.Node) string {
 	if n.LastError != "" {
 		parts = append(parts, n.LastError)
 	}
-	text := strings.Join(strings.Fields(strings.Join(parts, "; ")), " ")
+	text := printable(strings.Join(strings.Fields(strings.Join(parts, "; ")), " "))
 	if runes := []rune(text); len(runes) > lineLimit {
 		text = string(runes[:lineLimit-1]) + "…"
 	}
 	return text
+}
+
+// printable takes away what could steer a terminal: names and errors may hold what a target wrote.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '·'
+	}, text)
 }

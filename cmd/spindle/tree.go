@@ -29,6 +29,7 @@ type multiplexer struct {
 func newTreeCommand() *cobra.Command {
 	var asJSON bool
 	var timeout time.Duration
+	var dirs []string
 	cmd := &cobra.Command{
 		Use:   "tree",
 		Short: "Show the live supervision tree of every running multiplexer of this user",
@@ -51,7 +52,10 @@ The tree is read without asking the parts themselves, so it shows a part that ha
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			found, err := findMultiplexers(ctx, runDirectories(), cmd.ErrOrStderr())
+			if len(dirs) == 0 {
+				dirs = runDirectories()
+			}
+			found, err := findMultiplexers(ctx, dirs, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -62,7 +66,7 @@ The tree is read without asking the parts themselves, so it shows a part that ha
 				return encoder.Encode(found)
 			}
 			if len(found) == 0 {
-				fmt.Fprintf(out, "No multiplexer of yours is running (looked in %s).\n", strings.Join(runDirectories(), " and "))
+				fmt.Fprintf(out, "No multiplexer of yours is running (looked in %s).\n", strings.Join(dirs, " and "))
 				return nil
 			}
 			p := painter{color: wantsColor(out), now: time.Now()}
@@ -77,6 +81,7 @@ The tree is read without asking the parts themselves, so it shows a part that ha
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, for programs")
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Second, "how long to wait for answers")
+	cmd.Flags().StringSliceVar(&dirs, "dir", nil, "look for sockets in this directory, instead of $XDG_RUNTIME_DIR/spindle and /tmp/spindle-<uid>")
 	return cmd
 }
 
