@@ -3,6 +3,7 @@ package parity
 // Times are the rules for any two runs on identical fresh machines, whatever the strategy.
 var Times = []Rule{
 	{Why: "how long a command took, and when", Path: `(.*\.)?(start|end|delta|elapsed)`},
+	{Why: "how often a job was asked for", Task: `.* : job is waited for / .*`, Path: `attempts`},
 	{Why: "times of files", Path: `(.*\.)?(atime|ctime|mtime|version)`},
 	{Why: "where a file lies on the disk", Path: `(.*\.)?(inode|dev|device_type|blocks)`},
 	{Why: "names of temporary directories", From: `ansible-tmp-[0-9.]+-\d+-\d+`, To: `ansible-tmp`},
@@ -26,6 +27,9 @@ var Times = []Rule{
 var Chosen = []Rule{
 	{Why: "each names its own connection's failure; the texts are tested by themselves", Task: `.*/ unreachable`, Path: `msg`},
 	{Why: "what ssh prints when it closes a shared connection", From: `Shared connection to [^ ]+ closed\.\r?\n?`, To: ``},
+	{Why: "temporary directories have another name, and lie in the home of the account that needs them", From: `/(home/\w+|root)/\.ansible/tmp/(ansible-tmp|ansible_mitogen_action_[0-9a-f]{16})\b`, To: `/TMP`},
+	{Why: "a sudo that asked for a password on the terminal ends its prompt with a line end", Task: `.* : (raw as root|script as root, in another interpreter) /.*`, Path: `stdout`, From: `^\r\n`, To: ``},
+	{Why: "the same", Task: `.* : (raw as root|script as root, in another interpreter) /.*`, Path: `stdout_lines\..*`},
 	{Why: "the stock path runs a zip file of this name", From: `(?s)Traceback.*?(\w+(?:Error|Exception): )`, To: `Traceback ${1}`},
 	{Why: "the shell that the stock path starts a module from", Path: `(.*\.)?ansible_env\.(_|SHLVL|OLDPWD|PWD|SUDO_COMMAND|LS_COLORS)`},
 }
