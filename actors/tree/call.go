@@ -73,7 +73,7 @@ func (c *call) Receive(ctx actor.Context) {
 	case *callLost:
 		c.answer(ctx, m.result, nil)
 	case *actor.Stopping:
-		c.tell(ctx, wire.Result{Status: wire.StatusUnreachable, Text: disconnected("the connection is being closed")}, nil)
+		c.tell(ctx, lostWith(ctx), nil)
 	}
 }
 

@@ -72,7 +72,7 @@ func (t *get) Receive(ctx actor.Context) {
 	case *callLost:
 		t.answer(ctx, m.result)
 	case *actor.Stopping:
-		t.tell(ctx, wire.Result{Status: wire.StatusUnreachable, Text: disconnected("the connection is being closed")})
+		t.tell(ctx, lostWith(ctx))
 	}
 }
 

@@ -48,7 +48,7 @@ func (h *hop) Receive(ctx actor.Context) {
 	case *dialed:
 		h.onDialed(ctx, m)
 	case *linkLost:
-		ctx.Stop(ctx.Self())
+		actors.Quit(ctx, m.cause) // what is below hears why
 	case *Drain:
 		h.onDrain(ctx, m)
 	case *actor.Terminated:

@@ -444,6 +444,18 @@ func disconnected(reason string) string {
 		"please file a bug. Original error was: " + reason
 }
 
+// lostWith is the answer of a call that has to stop, with the reason of whatever above it ended.
+func lostWith(ctx actor.Context) wire.Result {
+	reason := "the connection is being closed"
+	var f *actors.Failed
+	if cause := actors.Cause(ctx); errors.As(cause, &f) {
+		reason = f.Err.Error()
+	} else if cause != nil {
+		reason = cause.Error()
+	}
+	return wire.Result{Status: wire.StatusUnreachable, Text: disconnected(reason)}
+}
+
 // --- draining ---
 
 func (p *interpreter) onDrain(ctx actor.Context, m *Drain) {

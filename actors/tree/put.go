@@ -83,7 +83,7 @@ func (t *put) Receive(ctx actor.Context) {
 	case *callLost:
 		t.answer(ctx, m.result)
 	case *actor.Stopping:
-		t.tell(ctx, wire.Result{Status: wire.StatusUnreachable, Text: disconnected("the connection is being closed")})
+		t.tell(ctx, lostWith(ctx))
 	}
 }
 
