@@ -288,13 +288,14 @@ class Link(object):
         reason = None
         try:
             while not self.stopping:
-                for fd, events in quietly(self.poller, self.alarms()):
+                timeout = self.alarms()
+                self.flush()  # what alarms said too
+                for fd, events in quietly(self.poller, 0 if self.stopping else timeout):
                     handler = self.handlers.get(fd)
                     if handler is not None:
                         handler(events)
                 if self.backlog:
                     self.work()
-                self.flush()
         except ProtocolError as e:
             reason = str(e)
         except Exception:
