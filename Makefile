@@ -1,0 +1,95 @@
+# Everything a developer or CI does, by name. "make help" lists the targets; each is a few lines, so that it can be run by hand too.
+
+GO     ?= go
+PYTHON ?= /usr/bin/python3
+ROUNDS ?= 5
+FUZZTIME ?= 60s
+COMMIT := $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
+
+# Where tests/env/roots.sh keeps the Debian roots. Said here, so that Go's test cache knows which tests saw them.
+ROOTS   ?= /var/cache/spindle-tests/roots
+PYTHONS := .cache/pythons
+TOOL    := $(GO) tool -modfile=tools/go.mod
+
+# Under CI a test that cannot run is a failure.
+ifdef CI
+export SPINDLE_TEST_REQUIRE := 1
+endif
+export CGO_ENABLED ?= 1
+
+.DEFAULT_GOAL := build
+.PHONY: help build check check-needs format vet lint race python shell test needs roots unit e2e demo bench-quick fuzz soak clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+build: ## build bin/spindle
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/spindle ./cmd/spindle
+
+check: check-needs format vet lint race python shell ## everything that needs no other machine: style, lint, race tests, Python, shell
+
+check-needs:
+	@tools/need.sh gcc=gcc $(PYTHON)=python3 pyflakes3=pyflakes3 shellcheck=shellcheck ssh=openssh-client ansible-playbook=ansible-core
+
+format: ## fail where gofumpt would change something
+	@unformatted=$$($(TOOL) gofumpt -l $$(git ls-files '*.go')) || exit; \
+	[ -z "$$unformatted" ] || { echo "run gofumpt -w on:"; echo "$$unformatted"; exit 1; }
+
+vet:
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./tests/...
+
+lint:
+	$(TOOL) staticcheck ./...
+	$(TOOL) staticcheck -tags e2e ./tests/...
+	tools/python-lint.sh
+
+race: ## run the Go tests with the race detector
+	$(GO) test -race ./...
+
+python: ## run the Python tests with this machine's Python
+	tools/python-tests.sh $(PYTHON)
+
+shell:
+	shellcheck $$(git ls-files '*.sh' .ci)
+
+test: needs build roots unit e2e ## run all tests; installs what they need (Debian, as root)
+
+needs:
+	@tools/need.sh gcc=gcc $(PYTHON)=python3 ansible-playbook=ansible-core ssh=openssh-client sshd=openssh-server sudo=sudo doas=opendoas \
+		sshpass=sshpass ip=iproute2 unshare=util-linux ps=procps mmdebstrap=mmdebstrap
+
+roots: ## build the Debian roots that tests run in (a minute each, once)
+	SPINDLE_TEST_ROOTS=$(ROOTS) tests/env/roots.sh bullseye trixie sid
+	tools/pythons.sh $(PYTHONS)
+
+unit: ## run the Go and Python tests, with the Pythons of all roots
+	SPINDLE_TEST_ROOTS=$(ROOTS) $(GO) test -race ./...
+	tools/python-tests.sh $(PYTHON) $(CURDIR)/$(PYTHONS)/python*
+
+e2e: ## run the end-to-end tests: real Ansible, sshd and sudo
+	SPINDLE_TEST_ROOTS=$(ROOTS) SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle $(GO) test -tags e2e -p 1 -timeout 30m ./tests/...
+
+demo: ## see it work: one playbook under stock Ansible and under Spindle, on a throw-away target
+	@tools/need.sh ansible-playbook=ansible-core ssh=openssh-client $(PYTHON)=python3
+	@$(MAKE) --no-print-directory build
+	@$(GO) build -o bin/demo ./benchmarks/cmd/demo
+	@bin/demo $(ARGS)
+
+bench-quick: ## compare stock Ansible, Mitogen and Spindle side by side (ROUNDS=5, ARGS='--only ping')
+	@tools/need.sh ansible-playbook=ansible-core ssh=openssh-client $(PYTHON)=python3
+	-@tools/need.sh /usr/share/doc/ansible-mitogen=ansible-mitogen
+	@$(MAKE) --no-print-directory build
+	@$(GO) build -o bin/bench ./benchmarks/cmd/bench
+	@bin/bench --rounds $(ROUNDS) $(ARGS)
+
+fuzz: ## run every fuzz target for FUZZTIME
+	tools/fuzz.sh $(FUZZTIME)
+
+soak: build ## look for what happens rarely: shuffled race tests again and again, then a long round of killing
+	$(GO) test -race -shuffle on -count 10 ./...
+	SPINDLE_TEST_ROOTS=$(ROOTS) SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle SPINDLE_TEST_KILLS=100 \
+		$(GO) test -tags e2e -count 1 -timeout 4h ./tests/e2e/faults/...
+
+clean: ## remove what was built here (not the roots)
+	rm -rf bin .cache
