@@ -51,7 +51,7 @@ python: ## run the Python tests with this machine's Python
 	tools/python-tests.sh $(PYTHON)
 
 shell:
-	shellcheck $$(git ls-files '*.sh' .ci)
+	shellcheck -s sh $$(git ls-files '*.sh' .ci)
 
 test: needs build roots unit e2e ## run all tests; installs what they need (Debian, as root)
 
