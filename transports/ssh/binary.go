@@ -3,6 +3,7 @@ package ssh
 import (
 	"context"
 	"regexp"
+	"slices"
 	"strings"
 
 	"spindle/transports"
@@ -10,12 +11,28 @@ import (
 
 // dialBinary starts the ssh program by way of via and talks to it.
 func (d *Dialer) dialBinary(ctx context.Context, via transports.Spawner, p transports.Program, why string) (*transports.Booted, error) {
+	var names []string
+	if d.settings.password.IsSet() && isLocal(via) {
+		names = d.names(ctx)
+	}
 	return transports.Plan{
 		Command: transports.Command{Argv: d.settings.argv(p.Argv), Mode: d.settings.mode()},
-		Script:  d.settings.script(),
+		Script:  d.settings.script(names),
 		How:     Binary,
 		Why:     why,
 	}.Dial(ctx, via, p)
+}
+
+// names are those by which ssh may call the host when it asks for a password; nil if that cannot be known.
+func (d *Dialer) names(ctx context.Context) []string {
+	if checkExecutable(d.settings.sshPath) != nil {
+		return nil
+	}
+	c, err := d.resolver.resolve(ctx, d.settings.sshPath, d.settings.options(), d.settings.hostname)
+	if err != nil {
+		return nil
+	}
+	return []string{d.settings.hostname, c.one("hostname")}
 }
 
 // mode: terminals are few, so ssh gets one only if it has a password to ask for.
@@ -34,6 +51,7 @@ const (
 
 var (
 	askPassword   = regexp.MustCompile(`(?i)password`)
+	askWhose      = regexp.MustCompile(`@([^@\s]+)'s password: ?$`)
 	askPassphrase = regexp.MustCompile(`(?i)enter passphrase for .*: ?$`)
 	askHostKey    = regexp.MustCompile(`(?i)are you sure you want to continue connecting \(yes/no(/\[fingerprint\])?\)\?`)
 
@@ -45,8 +63,9 @@ var (
 	sayConnect = regexp.MustCompile(`^ssh: (connect to host .* port \d+: .*|Could not resolve hostname .*)$`)
 )
 
-// script is what ssh may ask and complain about.
-func (s *settings) script() transports.Script {
+// script is what ssh may ask and complain about. The password is for the host with these names, and not for a jump host
+// whose ssh asks on the same terminal; no names, no difference.
+func (s *settings) script(names []string) transports.Script {
 	denied := func(line string, answered func(string) bool) string {
 		switch {
 		case answered(promptPassword):
@@ -62,7 +81,15 @@ func (s *settings) script() transports.Script {
 		}
 		return line
 	}
+	whose := func(line string, _ func(string) bool) string {
+		m := askWhose.FindStringSubmatch(line)
+		if names == nil || slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, m[1]) }) {
+			return ""
+		}
+		return textPasswordNeeded
+	}
 	failures := []transports.Failure{
+		{Pattern: askWhose, Partial: true, Explain: whose},
 		{Pattern: sayHostKey, Text: textHostKey},
 		{Pattern: sayTooMany, Text: textRefused + ": Too many authentication failures"},
 		{Pattern: sayDenied, Explain: denied},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -19,11 +18,15 @@ import (
 type Client struct {
 	target *target
 	conn   *lossyConn
-	ssh    *gossh.Client
+	ssh    gossh.Conn
 	via    *Client // the connection that this one runs through; owned
 	done   chan struct{}
-	wg     sync.WaitGroup
 
+	// tunnels is the same connection, for those that others run through or that forward an agent. The library's own
+	// type costs three goroutines, so idle ends do without.
+	tunnels *gossh.Client
+
+	alive     keepAlive
 	closeOnce sync.Once
 }
 
@@ -31,6 +34,11 @@ var _ transports.Spawner = (*Client)(nil)
 
 // connect logs in on t, and on everything in front of it. ctx covers all of it and nothing later.
 func (d *Dialer) connect(ctx context.Context, t *target) (*Client, error) {
+	return d.connectFor(ctx, t, false)
+}
+
+// connectFor is connect; jump says that another connection will run through this one.
+func (d *Dialer) connectFor(ctx context.Context, t *target, jump bool) (*Client, error) {
 	if t.connectTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t.connectTimeout)
@@ -39,7 +47,7 @@ func (d *Dialer) connect(ctx context.Context, t *target) (*Client, error) {
 	var via *Client
 	if t.via != nil {
 		var err error
-		if via, err = d.connect(ctx, t.via); err != nil {
+		if via, err = d.connectFor(ctx, t.via, true); err != nil {
 			return nil, err
 		}
 	}
@@ -53,7 +61,7 @@ func (d *Dialer) connect(ctx context.Context, t *target) (*Client, error) {
 		}
 		return nil, dialError(t, err)
 	}
-	c, err := d.handshake(ctx, t, conn)
+	c, err := d.handshake(ctx, t, conn, jump)
 	if err != nil {
 		_ = conn.Close()
 		if via != nil {
@@ -62,7 +70,6 @@ func (d *Dialer) connect(ctx context.Context, t *target) (*Client, error) {
 		return nil, err
 	}
 	c.via = via
-	c.start()
 	return c, nil
 }
 
@@ -70,7 +77,7 @@ func (d *Dialer) connect(ctx context.Context, t *target) (*Client, error) {
 func open(ctx context.Context, t *target, via *Client) (*lossyConn, error) {
 	switch {
 	case via != nil:
-		conn, err := via.ssh.DialContext(ctx, "tcp", t.address())
+		conn, err := via.tunnels.DialContext(ctx, "tcp", t.address())
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +99,7 @@ func open(ctx context.Context, t *target, via *Client) (*lossyConn, error) {
 }
 
 // handshake proves who both sides are.
-func (d *Dialer) handshake(ctx context.Context, t *target, conn *lossyConn) (*Client, error) {
+func (d *Dialer) handshake(ctx context.Context, t *target, conn *lossyConn, jump bool) (*Client, error) {
 	// The library has no deadline of its own. Closing the connection works on every kind of it, tunnels too.
 	stop := context.AfterFunc(ctx, func() { _ = conn.end(ctx.Err()) })
 	defer stop()
@@ -118,31 +125,59 @@ func (d *Dialer) handshake(ctx context.Context, t *target, conn *lossyConn) (*Cl
 		_ = sc.Close()
 		return nil, expired(ctx, ctx.Err())
 	}
+	t = t.connected()
 	if check.changed {
-		t = t.withoutAgent()
+		t.forwardAgent = ""
 	}
-	return &Client{target: t, conn: conn, ssh: gossh.NewClient(sc, channels, requests), done: make(chan struct{})}, nil
+	c := &Client{target: t, conn: conn, ssh: sc, done: make(chan struct{})}
+	if jump || t.forwardAgent != "" {
+		c.tunnels = gossh.NewClient(sc, channels, requests)
+		channels, requests = nil, nil
+	}
+	c.start(channels, requests)
+	return c, nil
 }
 
-func (t *target) withoutAgent() *target {
-	c := *t
-	c.forwardAgent = ""
-	return &c
+// connected is what is still needed once a login has succeeded. Passwords are not.
+func (t *target) connected() *target {
+	return &target{
+		hostname: t.hostname, port: t.port, env: t.env, forwardAgent: t.forwardAgent,
+		aliveEvery: t.aliveEvery, aliveCount: t.aliveCount,
+	}
 }
 
 // start runs what a connection needs for as long as it lives.
-func (c *Client) start() {
-	c.wg.Go(func() {
+func (c *Client) start(channels <-chan gossh.NewChannel, requests <-chan *gossh.Request) {
+	go func() {
 		defer close(c.done)
+		refuse(channels, requests)
 		_ = c.ssh.Wait()
-	})
-	if c.target.aliveEvery > 0 {
-		c.wg.Go(c.keepAlive)
-	}
+	}()
 	if c.target.forwardAgent != "" {
 		// An agent that is not there is none that could be forwarded.
-		if agent.ForwardToRemote(c.ssh, c.target.forwardAgent) != nil {
-			c.target = c.target.withoutAgent()
+		if agent.ForwardToRemote(c.tunnels, c.target.forwardAgent) != nil {
+			c.target.forwardAgent = ""
+		}
+	}
+	c.alive.start(c)
+}
+
+// refuse says no to everything that the server asks for, until it asks no more.
+func refuse(channels <-chan gossh.NewChannel, requests <-chan *gossh.Request) {
+	for channels != nil || requests != nil {
+		select {
+		case ch, ok := <-channels:
+			if !ok {
+				channels = nil
+				continue
+			}
+			_ = ch.Reject(gossh.UnknownChannelType, "not asked for")
+		case r, ok := <-requests:
+			if !ok {
+				requests = nil
+				continue
+			}
+			_ = r.Reply(false, nil) // this answers the server's keepalives too
 		}
 	}
 }
@@ -162,43 +197,13 @@ func (c *Client) Err() error {
 // Close ends the connection with all its programs, and those that it runs through.
 func (c *Client) Close() error {
 	c.closeOnce.Do(func() {
+		c.alive.stop()
 		// The far side learns of it by the connection's end; a polite word could block in a full network.
 		_ = c.conn.Close()
-		c.wg.Wait()
+		<-c.done
 		if c.via != nil {
 			_ = c.via.Close()
 		}
 	})
 	return nil
-}
-
-// errSilent is why a connection ends on which nothing is heard any more.
-var errSilent = errors.New("no answer to keepalives")
-
-// keepAlive asks the server for a sign of life when nothing has been heard of it for a while, and gives the connection
-// up when aliveCount intervals have passed without any.
-func (c *Client) keepAlive() {
-	every := c.target.aliveEvery
-	tick := time.NewTimer(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-c.done:
-			return
-		case <-tick.C:
-		}
-		silent := c.conn.silence()
-		if silent < every {
-			tick.Reset(every - silent)
-			continue
-		}
-		if silent >= every*time.Duration(c.target.aliveCount) {
-			_ = c.conn.end(fmt.Errorf("%w for %s", errSilent, silent.Round(time.Millisecond)))
-			return
-		}
-		// The request may wait for the answer to the one before, or for room in the network: not here. All of
-		// them end with the connection.
-		go func() { _, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) }()
-		tick.Reset(every)
-	}
 }

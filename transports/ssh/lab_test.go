@@ -12,6 +12,8 @@ import (
 	"encoding/pem"
 	"flag"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"os"
 	"os/exec"
@@ -35,6 +37,7 @@ func TestMain(m *testing.M) {
 	// Nearly all of what the tests do is waiting.
 	flag.Parse()
 	_ = flag.Set("test.parallel", "12")
+	log.SetOutput(io.Discard) // the library's agent logs what it refuses
 	code := m.Run()
 	if theLab.up {
 		theLab.tearDown()
@@ -197,6 +200,8 @@ type server struct {
 	host, port string
 	cmd        *exec.Cmd
 	hostKey    gossh.Signer
+	pipe       io.Closer     // its log
+	read       chan struct{} // closed when that is read no more
 
 	mu   sync.Mutex
 	log  bytes.Buffer
@@ -257,6 +262,7 @@ func (l *lab) startServerAt(t testing.TB, host string, lines ...string) *server 
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.pipe, s.read = pipe, make(chan struct{})
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -264,6 +270,7 @@ func (l *lab) startServerAt(t testing.TB, host string, lines ...string) *server 
 	l.servers = append(l.servers, s)
 	l.mu.Unlock()
 	go func() {
+		defer close(s.read)
 		lines := bufio.NewScanner(pipe)
 		for lines.Scan() {
 			s.mu.Lock()
@@ -283,9 +290,15 @@ func (l *lab) startServerAt(t testing.TB, host string, lines ...string) *server 
 
 func (s *server) stop() {
 	s.once.Do(func() {
+		sessions := descendants(s.cmd.Process.Pid)
 		_ = s.cmd.Process.Signal(syscall.SIGCONT)
 		_ = s.cmd.Process.Signal(syscall.SIGTERM)
 		_, _ = s.cmd.Process.Wait()
+		for _, pid := range sessions {
+			kill(pid)
+		}
+		_ = s.pipe.Close()
+		<-s.read
 	})
 }
 

@@ -68,6 +68,9 @@ func TestProxyJump(t *testing.T) {
 			},
 		},
 	})
+	if log := first.logText(); strings.Contains(log, "password for") {
+		t.Errorf("the jump host was sent a password:\n%s", log)
+	}
 	// Each saw the connection of the one before.
 	for _, s := range []*server{second, last} {
 		if log := s.logText(); !strings.Contains(log, "Accepted publickey for "+l.user) {

@@ -53,18 +53,23 @@ func (c *Client) spawn(ctx context.Context, cmd transports.Command) (*session, e
 		return nil, expired(ctx, ctx.Err())
 	}
 	if o.err != nil {
-		if lost := c.Err(); lost != nil {
-			o.err = lost
-		}
-		return nil, unreachable("ssh: open session on "+c.target.address()+": "+systemText(o.err), o.err)
+		return nil, c.startError("open session", o.err)
 	}
 	s := &session{client: c, channel: o.channel, over: make(chan struct{})}
-	c.wg.Go(func() { s.follow(o.requests) })
+	go s.follow(o.requests)
 	if err := s.request(cmd); err != nil {
 		go func() { _ = s.channel.Close() }()
-		return nil, unreachable("ssh: start program on "+c.target.address()+": "+systemText(err), err)
+		return nil, c.startError("start program", err)
 	}
 	return s, nil
+}
+
+// startError is the error for a session that did not come about.
+func (c *Client) startError(what string, err error) error {
+	if lost := c.Err(); lost != nil {
+		err = lost
+	}
+	return unreachable("ssh: "+what+" on "+c.target.address()+": "+systemText(err), err)
 }
 
 // session is one program on a Client that has it for itself: Close ends the connection too.
@@ -197,16 +202,37 @@ func (s *session) ended(err error) error {
 
 // Close ends the connection, and with it the program's streams. A program that does not mind outlives that, as with
 // every SSH client.
-func (s *session) Close() error { return s.client.Close() }
+func (s *session) Close() error {
+	err := s.client.Close()
+	<-s.over
+	return err
+}
 
 func (s *session) Read(p []byte) (int, error) {
 	n, err := s.channel.Read(p)
 	return n, s.ended(err)
 }
 
+// The library keeps buffers as large as the largest packet of a channel, twice. Only who moves bulk shall pay for that,
+// and not every idle link for its boot.
+const (
+	bulkWrite  = 64 << 10 // writes above this are bulk
+	smallPiece = 2 << 10
+)
+
 func (s *session) Write(p []byte) (int, error) {
-	n, err := s.channel.Write(p)
-	return n, s.ended(err)
+	if len(p) > bulkWrite {
+		n, err := s.channel.Write(p)
+		return n, s.ended(err)
+	}
+	sent := 0
+	for {
+		piece := p[sent:min(len(p), sent+smallPiece)]
+		n, err := s.channel.Write(piece)
+		if sent += n; err != nil || sent == len(p) {
+			return sent, s.ended(err)
+		}
+	}
 }
 
 func (s *session) CloseWrite() error {
