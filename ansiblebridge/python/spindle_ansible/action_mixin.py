@@ -13,6 +13,7 @@ from ansible import constants as C
 from ansible.executor import module_common
 from ansible.executor.interpreter_discovery import InterpreterDiscoveryRequiredError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
+from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from spindle_ansible import closure as closure_mod
@@ -32,12 +33,13 @@ _classes = {}
 _NAMES_OF_COPY = ('copy', 'ansible.builtin.copy', 'ansible.legacy.copy')
 
 
-def class_for(stock, extra=()):
+def class_for(stock, mixin=None):
     """The class that replaces a stock action class; the same one every time."""
-    key = (stock, extra)
+    mixin = mixin or ActionMixin
+    key = (stock, mixin)
     made = _classes.get(key)
     if made is None:
-        made = type(stock.__name__, extra + (ActionMixin, stock), {
+        made = type(stock.__name__, (mixin, stock), {
             'spindle_stock': stock, '__module__': stock.__module__, '__doc__': stock.__doc__})
         _classes[key] = made
     return made
@@ -61,8 +63,11 @@ def shell_result(error=None):
     return {'rc': 1, 'stdout': u'', 'stdout_lines': [], 'stderr': error, 'stderr_lines': error.splitlines()}
 
 
-class ActionMixin(object):
-    """Goes in front of an action class, whose connection may turn out not to be ours."""
+class ActionMixin(ActionBase):
+    """Goes in front of an action class, whose connection may turn out not to be ours.
+
+    It has the base class of the stock one, or an instance could not change over to that.
+    """
 
     spindle_stock = None
     _spindle_state = None

@@ -10,6 +10,7 @@ import stat
 
 from ansible.errors import AnsibleFileNotFound
 from ansible.module_utils.common.text.converters import to_bytes
+from ansible.plugins.connection import ConnectionBase
 
 from spindle_ansible import files
 from spindle_ansible import runtime
@@ -36,8 +37,11 @@ def is_ours(connection):
     return isinstance(connection, Connection)
 
 
-class Connection(object):
-    """The half of the class that is ours."""
+class Connection(ConnectionBase):
+    """The half of the class that is ours.
+
+    It has the base class of the stock one, or an instance could not change over to that.
+    """
 
     spindle_stock = None
     spindle_method = None

@@ -4,6 +4,7 @@ Under become it reads whole files with slurp, since the login account may not be
 read them. Our transfers run in the account that become leads to, so the action is shown
 a connection without become.
 """
+from spindle_ansible import action_mixin
 
 
 class _WithoutBecome(object):
@@ -21,7 +22,7 @@ class _WithoutBecome(object):
         setattr(self._spindle_real, name, value)
 
 
-class FetchMixin(object):
+class FetchMixin(action_mixin.ActionMixin):
     """Goes in front of everything else of the fetch action."""
 
     def run(self, tmp=None, task_vars=None):

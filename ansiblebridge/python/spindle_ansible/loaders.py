@@ -66,8 +66,8 @@ def _get_action(original):
         result = original(name, class_only=True, collection_list=collection_list)
         if result.object is None:
             return result
-        extra = (fetch.FetchMixin,) if name in _FETCHES else ()
-        return _instance(result, action_mixin.class_for(result.object, extra), args, kwargs)
+        mixin = fetch.FetchMixin if name in _FETCHES else action_mixin.ActionMixin
+        return _instance(result, action_mixin.class_for(result.object, mixin), args, kwargs)
     return get_with_context
 
 

@@ -68,7 +68,7 @@ class Session(object):
     def interpreter(self):
         """The Python setting that is in force now."""
         if self.python is None or not self._fresh:
-            self.python = settings.Interpreter(self.variables, self.templar)
+            self.python = settings.interpreter(self.variables, self.templar)
         return self.python
 
     def ensure(self):
@@ -79,17 +79,14 @@ class Session(object):
             return
         python = self.interpreter()
         way = settings.hops(self.source(), python)
-        key = client_mod.encode_meta({'hops': way, 'python': python.discovered})
+        key = client_mod.encode_meta({'hops': way})
         if self.target is None or key != self._key:
             self.forget()
-            self._dial(way, python)
+            self._connect(way)
             self._key = key
-        self._fresh = True
-
-    def _dial(self, way, python):
-        self._connect(way)
         if python.auto and python.discovered:
             self.pin(python.discovered, way)
+        self._fresh = True
 
     def pin(self, interpreter, way=None):
         """Make the agents run in this interpreter. Usually they do already: discovery found the same."""

@@ -20,6 +20,8 @@ from spindle_ansible import texts
 METHODS = ('ssh', 'local')
 BECOME_METHODS = ('sudo',)
 
+_interpreters = {}
+
 DEFAULT_CANDIDATES = ['python3', '/usr/bin/python3', '/usr/libexec/platform-python', 'python', '/usr/bin/python']
 
 
@@ -31,12 +33,28 @@ def option(plugin, name, default=None):
         return default
 
 
+def interpreter(variables, templar):
+    """The Interpreter of these variables; for values without templates, one that was made before."""
+    named = variables.get('ansible_python_interpreter')
+    listed = variables.get('ansible_interpreter_python_fallback')
+    facts = variables.get('ansible_facts') or {}
+    key = (named, repr(listed), facts.get('discovered_interpreter_python'))
+    if '{' in '%s%s' % key[:2] or not isinstance(named, (str, type(None))):
+        return Interpreter(variables, templar)
+    found = _interpreters.get(key)
+    if found is None:
+        found = Interpreter(variables, templar)
+        if '{' not in found.configured:
+            _interpreters[key] = found
+    return found
+
+
 class Interpreter(object):
     """Which Python a host is to use, as far as it is known before connecting."""
 
     def __init__(self, variables, templar):
-        value = compat.config_value('INTERPRETER_PYTHON', variables, 'auto')
-        value = compat.plain(compat.template(templar, (value or '').strip()))
+        self.configured = compat.config_value('INTERPRETER_PYTHON', variables, 'auto') or ''
+        value = compat.plain(compat.template(templar, self.configured.strip()))
         self.auto = not value or value in compat.AUTO_MODES
         self.mode = value or 'auto'
         if self.auto:

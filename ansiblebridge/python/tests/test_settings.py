@@ -4,6 +4,7 @@ import unittest
 from unittest import mock
 
 from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection import ConnectionBase
 
 from spindle_ansible import settings
 
@@ -112,9 +113,14 @@ class SettingsTest(unittest.TestCase):
     def test_windows_shells_and_foreign_becomes_are_left_alone(self):
         from spindle_ansible import connection as connection_mod
 
-        class Stock(object):
+        class Stock(ConnectionBase):
             become = None
             _shell = None
+            transport = 'stock'
+
+            def __init__(self):
+                pass
+            exec_command = put_file = fetch_file = close = _connect = None
         made = connection_mod.class_for(Stock, 'local')()
         self.assertIsNone(made.spindle_unsupported({}))
         self.assertEqual(made.spindle_unsupported({'mitogen_via': 'x'})[0], 'mitogen_via')
@@ -129,9 +135,12 @@ class SettingsTest(unittest.TestCase):
     def test_a_connection_answers_to_all_its_names(self):
         from spindle_ansible import connection as connection_mod
 
-        class Stock2(object):
-            pass
-        made = connection_mod.class_for(Stock2, 'ssh')()
+        class Stock(ConnectionBase):
+            transport = 'stock'
+
+            def __init__(self):
+                pass
+        made = connection_mod.class_for(Stock, 'ssh')()
         for name in ('ssh', 'smart', 'ansible.builtin.ssh', 'ansible.legacy.ssh', 'mitogen_ssh'):
             self.assertTrue(made.matches_name([name]), name)
         for name in ('local', 'community.docker.docker', 'foo.bar.ssh'):
