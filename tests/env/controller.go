@@ -297,5 +297,19 @@ func ini(section string, values map[string]string) string {
 
 // String shows a run for a failure message.
 func (r Run) String() string {
-	return fmt.Sprintf("code %d after %v (hung: %v)\n--- stdout\n%s\n--- stderr\n%s", r.Code, r.Took.Round(time.Millisecond), r.Hung, r.Stdout, r.Stderr)
+	return fmt.Sprintf("code %d after %v (hung: %v)\n--- stdout\n%s\n--- stderr\n%s", r.Code, r.Took.Round(time.Millisecond), r.Hung, end(r.Stdout), end(r.Stderr))
+}
+
+// end is the last part of a long text, with long lines cut.
+func end(s string) string {
+	lines := strings.Split(s, "\n")
+	if more := len(lines) - 60; more > 0 {
+		lines = append([]string{fmt.Sprintf("(%d lines)", more)}, lines[more:]...)
+	}
+	for i, l := range lines {
+		if len(l) > 1000 {
+			lines[i] = l[:700] + " … " + l[len(l)-200:]
+		}
+	}
+	return strings.Join(lines, "\n")
 }

@@ -38,15 +38,15 @@ func TestFilesShowWhatChanged(t *testing.T) {
 	l := New(t)
 	h := l.Host(t, HostOptions{Name: "web1"})
 	before := h.Files(t)
-	h.MustExec(t, "sh", "-c", "echo hi >/etc/new; rm /etc/fstab /etc/profile 2>/dev/null; mkdir -m 700 /tmp/d; chmod 600 /etc/hosts; true")
+	h.MustExec(t, "sh", "-c", "echo hi >/etc/new; rm /etc/fstab /etc/profile 2>/dev/null; mkdir -m 700 /tmp/d; chmod 600 /etc/hosts; chmod 711 /srv; touch /mnt/x; true")
 	after := h.Files(t)
 	var got []string
 	for _, d := range before.Diff(after) {
 		got = append(got, strings.Join(strings.Fields(d)[:3], " "))
 	}
-	want := []string{"! /etc/hosts: file", "+ /etc/new: file", "+ /etc/profile: gone", "+ /tmp/d: dir"}
+	want := []string{"! /etc/hosts: file", "+ /etc/new: file", "+ /etc/profile: gone", "+ /mnt/x: file", "+ /srv: dir", "+ /tmp/d: dir"}
 	if _, err := os.Stat("/etc/fstab"); err == nil {
-		want = []string{"+ /etc/fstab: gone", "! /etc/hosts: file", "+ /etc/new: file", "+ /etc/profile: gone", "+ /tmp/d: dir"}
+		want = []string{"+ /etc/fstab: gone", "! /etc/hosts: file", "+ /etc/new: file", "+ /etc/profile: gone", "+ /mnt/x: file", "+ /srv: dir", "+ /tmp/d: dir"}
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("diff mismatch (-want +got):\n%s", d)

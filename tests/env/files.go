@@ -42,6 +42,14 @@ func (m *Machine) Files(t testing.TB) Files {
 	t.Helper()
 	out := Files{}
 	scan(t, out, filepath.Join(m.dir, "upper"), "")
+	// A directory is copied up with the first thing that changes in it. Only its own changes count.
+	for path, f := range out {
+		if f.Kind == "dir" {
+			if was, ok := m.layer.look(path); ok && was == f {
+				delete(out, path)
+			}
+		}
+	}
 	for _, v := range volatile {
 		scan(t, out, m.Root()+v, v)
 	}

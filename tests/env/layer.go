@@ -31,6 +31,14 @@ type layer struct{ root, dir string }
 // lower returns what overlayfs takes as the lower layers of a machine.
 func (l *layer) lower() string { return filepath.Join(l.dir, "upper") + ":" + l.root }
 
+// look describes a path as it is in the layer, or else in the root.
+func (l *layer) look(path string) (File, bool) {
+	if f, ok := look(filepath.Join(l.dir, "upper", path)); ok {
+		return f, true
+	}
+	return look(filepath.Join(l.root, path))
+}
+
 var layers struct {
 	sync.Mutex
 	made map[string]*layer

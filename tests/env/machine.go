@@ -29,13 +29,14 @@ var initScript string
 type Machine struct {
 	Name string
 
-	dir  string // scratch: upper, work, point
-	pid  int    // process 1 of the machine, as this process sees it
-	nsid string // its process namespace, as /proc names it
-	cmd  *exec.Cmd
-	log  *tail
-	once sync.Once
-	dead chan struct{} // closed when process 1 has ended
+	layer *layer
+	dir   string // scratch: upper, work, point
+	pid   int    // process 1 of the machine, as this process sees it
+	nsid  string // its process namespace, as /proc names it
+	cmd   *exec.Cmd
+	log   *tail
+	once  sync.Once
+	dead  chan struct{} // closed when process 1 has ended
 }
 
 // machineSpec is what a machine is made of.
@@ -52,7 +53,7 @@ type machineSpec struct {
 // start brings a machine up and waits until it is ready.
 func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
 	t.Helper()
-	m := &Machine{Name: s.name, dir: filepath.Join(l.dir, s.name), dead: make(chan struct{}), log: &tail{}}
+	m := &Machine{Name: s.name, layer: s.layer, dir: filepath.Join(l.dir, s.name), dead: make(chan struct{}), log: &tail{}}
 	upper, work, point := filepath.Join(m.dir, "upper"), filepath.Join(m.dir, "work"), filepath.Join(m.dir, "root")
 	for _, d := range []string{upper, work, point} {
 		if err := os.MkdirAll(d, 0o755); err != nil {

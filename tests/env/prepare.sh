@@ -11,10 +11,8 @@ for x in null zero random urandom; do
 done
 cr() { PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . "$@"; }
 
-user() { # user NAME UID PASSWORD
-	id=$2
-	cr useradd -m -s /bin/bash -u "$id" -U "$1"
-	[ -z "$3" ] || echo "$1:$3" | cr chpasswd -c SHA512
+user() { # user NAME UID HASH, of the password pw-NAME: with a random salt, no two machines would be alike
+	cr useradd -m -s /bin/bash -u "$2" -U -p "$3" -K PASS_MAX_DAYS=-1 "$1"
 	install -d -m 700 "home/$1/.ssh"
 	printf '%s\n' "$KEYS" >"home/$1/.ssh/authorized_keys"
 	chmod 600 "home/$1/.ssh/authorized_keys"
@@ -24,11 +22,13 @@ user() { # user NAME UID PASSWORD
 umask 022
 case $KIND in
 target)
-	user plain 3001 pw-plain   # a password, no privileges
-	user deploy 3002 pw-deploy # sudo without a password
-	user admin 3003 pw-admin   # sudo with a password
-	user console 3004 pw-console # sudo without a password, on a terminal only
-	user app 3005 pw-app       # an account to become
+	# plain: no privileges; deploy: sudo without a password; admin: sudo with one; console: sudo on a terminal only;
+	# app: an account to become
+	user plain 3001 '$6$spindle$gMyrAV0/yIrpKciWzNb4Ia7/.xG3GZbQda1ZcVD3czAYiOfzotpdzBLtPdNmcHxsRQSaZXMt.sHz/4oaskhng0'
+	user deploy 3002 '$6$spindle$RrNYgR9Wu2D8LgGelAf44VPGtyAdcWSr7Lm25./NRhFGynCjKBGJK3TosgREzN5QGCZoxIBa5trtdq6GhOHVP1'
+	user admin 3003 '$6$spindle$026AEWJ8tna.df9HP0K1CzFHixjLs0JyEe88JZz44.eSH.iSo/Aa2j0BhrVkspp.qrXve.w2ePK/I8ClE8XJu/'
+	user console 3004 '$6$spindle$45x0Pdua8YYKN6yAtmYOnp8o91EWJUr5DGWZEvZwV3xrfI3wjZ.YZXL/AQOl8Nf5LiPNr8XeiQqaQTahGBkt4.'
+	user app 3005 '$6$spindle$.IzzOlsJgnVMzo2.oL6MDxkEn86wkFX5120HZpvQaAug4.JFRq2FWNKgSlw8g7dw1yzAu6cahPJTMzyV26O5z1'
 	mkdir -p etc/sudoers.d
 	cat >etc/sudoers.d/spindle-tests <<'S'
 deploy ALL=(ALL:ALL) NOPASSWD: ALL
@@ -64,7 +64,7 @@ LogLevel INFO
 S
 	;;
 controller)
-	user ops 3100 ""
+	user ops 3100 '!'
 	;;
 esac
 mkdir -p root/.ssh
