@@ -389,3 +389,5 @@ func (r *remote) alone() {
 		}
 	}
 }
+
+func itoa(n int) string { return strconv.Itoa(n) }

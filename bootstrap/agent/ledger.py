@@ -156,18 +156,20 @@ def warden(agent, records):
     status = None
     try:
         while True:
+            # In this order: a signal that comes behind the first line is still there when poll asks.
+            drain(woken)
             for pid, result in reap():
                 if pid == agent:
                     status = result
-            drain(woken)
             # Behind the reaping: what the agent wrote last must be read before its end counts.
-            data, ended = drain(records)
-            ledger.feed(data)
+            if records is not None:
+                data, ended = drain(records)
+                ledger.feed(data)
+                if ended:  # it has closed this pipe and will end in a moment
+                    poller.unregister(records)
+                    records = None
             if status is not None:
                 break
-            if ended:  # it has closed this pipe and will end in a moment
-                poller.unregister(records)
-                records = woken
             quietly(poller)
         ledger.sweep()
     finally:
