@@ -101,13 +101,10 @@ func (l *Lab) Host(t testing.TB, o HostOptions) *Host {
 }
 
 // Unplug cuts the host's network cable (or plugs it in again): packets vanish, nothing is closed.
-func (h *Host) Unplug(t testing.TB, cut bool) {
-	t.Helper()
+func (h *Host) Unplug(cut bool) error {
 	state := "up"
 	if cut {
 		state = "down"
 	}
-	if err := ipIn(h.pid, "link", "set", "eth0", state); err != nil {
-		t.Fatalf("%s: %v", h.Name, err)
-	}
+	return ipIn(h.pid, "link", "set", "eth0", state)
 }

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -39,6 +40,9 @@ type Machine struct {
 	dead  chan struct{} // closed when process 1 has ended
 }
 
+// machineCount keeps the directories of machines of one name apart.
+var machineCount atomic.Int64
+
 // machineSpec is what a machine is made of.
 type machineSpec struct {
 	name    string
@@ -53,7 +57,7 @@ type machineSpec struct {
 // start brings a machine up and waits until it is ready.
 func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
 	t.Helper()
-	m := &Machine{Name: s.name, layer: s.layer, dir: filepath.Join(l.dir, s.name), dead: make(chan struct{}), log: &tail{}}
+	m := &Machine{Name: s.name, layer: s.layer, dir: filepath.Join(l.dir, fmt.Sprintf("%s.%d", s.name, machineCount.Add(1))), dead: make(chan struct{}), log: &tail{}}
 	upper, work, point := filepath.Join(m.dir, "upper"), filepath.Join(m.dir, "work"), filepath.Join(m.dir, "root")
 	for _, d := range []string{upper, work, point} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
