@@ -33,9 +33,8 @@ _classes = {}
 _NAMES_OF_COPY = ('copy', 'ansible.builtin.copy', 'ansible.legacy.copy')
 
 
-def class_for(stock, mixin=None):
+def class_for(stock, mixin):
     """The class that replaces a stock action class; the same one every time."""
-    mixin = mixin or ActionMixin
     key = (stock, mixin)
     made = _classes.get(key)
     if made is None:

@@ -17,7 +17,6 @@ from spindle_ansible import runtime
 CONNECTIONS = {
     'ssh': 'ssh', 'smart': 'ssh', 'local': 'local', 'mitogen_ssh': 'ssh', 'mitogen_local': 'local',
 }
-_FETCHES = ('fetch', 'ansible.builtin.fetch', 'ansible.legacy.fetch', 'mitogen_fetch')
 
 
 def method_of(name):
@@ -66,8 +65,8 @@ def _get_action(original):
         result = original(name, class_only=True, collection_list=collection_list)
         if result.object is None:
             return result
-        mixin = fetch.FetchMixin if name in _FETCHES else action_mixin.ActionMixin
-        return _instance(result, action_mixin.class_for(result.object, mixin), args, kwargs)
+        made = action_mixin.class_for(result.object, fetch.mixin_for(name))
+        return _instance(result, made, args, kwargs)
     return get_with_context
 
 

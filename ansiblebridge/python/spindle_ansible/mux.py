@@ -79,12 +79,55 @@ def run_directory():
                       % ' or '.join(candidates))
 
 
+def claim():
+    """A name for a socket, and a file that keeps its directory from being removed until there is one."""
+    for _ in range(5):
+        stem = os.path.join(run_directory(), '%d-%s' % (os.getpid(), uuid.uuid4().hex[:8]))
+        try:
+            os.close(os.open(stem + '.start', os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            return stem
+        except OSError as e:
+            if e.errno != errno.ENOENT:  # another run's end removed the directory meanwhile
+                raise Unavailable('%s: %s.' % (stem, e.strerror))
+    raise Unavailable('%s disappears again and again.' % os.path.dirname(stem))
+
+
+def sweep(directory):
+    """Remove what runs that were killed left behind: sockets that nobody listens on."""
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        owner = name.partition('-')[0]
+        try:
+            if not owner.isdigit() or os.path.exists('/proc/%s' % owner):
+                continue
+            if name.endswith('.sock'):
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.settimeout(0.2)
+                    probe.connect(path)
+            elif name.endswith('.start') and time.time() - os.stat(path).st_mtime > 60:
+                os.unlink(path)
+        except OSError as e:
+            if e.errno == errno.ECONNREFUSED:
+                remove_quietly(path)
+
+
+def remove_quietly(path, remove=os.unlink):
+    """Remove what may be gone already."""
+    try:
+        remove(path)
+    except OSError:
+        pass
+
+
 class Multiplexer(object):
     """A running `spindle serve` and our hold on it."""
 
     def __init__(self, binary):
         self.owner = os.getpid()
-        self.path = os.path.join(run_directory(), '%d-%s.sock' % (self.owner, uuid.uuid4().hex[:8]))
+        stem = claim()
+        self.path = stem + '.sock'
+        self._claim = stem + '.start'
+        sweep(os.path.dirname(stem))
         self._ready = False
         self._client = None
         self._messages = tempfile.TemporaryFile()
@@ -99,6 +142,7 @@ class Multiplexer(object):
                 stdout=subprocess.DEVNULL, stderr=None if loud else self._messages)
         except OSError as e:
             ours.close()
+            remove_quietly(self._claim)
             raise Unavailable('%s could not be started: %s.' % (binary, e))
         finally:
             theirs.close()
@@ -135,6 +179,7 @@ class Multiplexer(object):
                 raise Unavailable('%s serve did not start%s. Is it the spindle program of this release?'
                                   % (self.binary, self._last_words()))
             said += data
+        remove_quietly(self._claim)
         try:
             self.client().handshake(max(0.1, limit - time.monotonic()))
         except (client_mod.ClientError, OSError) as e:
@@ -167,11 +212,9 @@ class Multiplexer(object):
                 self.process.kill()
             self.process.wait()
         self._messages.close()
-        for leftover, remove in ((self.path, os.unlink), (os.path.dirname(self.path), os.rmdir)):
-            try:
-                remove(leftover)
-            except OSError:
-                pass
+        remove_quietly(self._claim)
+        remove_quietly(self.path)
+        remove_quietly(os.path.dirname(self.path), os.rmdir)
 
     def _last_words(self):
         """The last line that it wrote, for an error text."""

@@ -5,10 +5,14 @@ plugins are looked up, and modules put together, before the first fork that need
 """
 from ansible.plugins.loader import action_loader, become_loader, get_shell_plugin, module_loader
 
+from spindle_ansible import action_mixin
 from spindle_ansible import client as client_mod
 from spindle_ansible import closure as closure_mod
+from spindle_ansible import connection as connection_mod
+from spindle_ansible import fetch
 from spindle_ansible import log
 from spindle_ansible import runtime
+from spindle_ansible import settings
 
 # Actions that need no connection.
 LOCAL_ACTIONS = frozenset((
@@ -78,8 +82,9 @@ class Warmer(object):
         """For a task that is about to be queued."""
         collections = tuple(task.collections or ())
         self._warm_plugins(task, collections)
-        for name in modules_of(task.action, variables):
-            self._warm_module(name, collections, variables)
+        if needs_connection(task.action):
+            for name in modules_of(task.action, variables):
+                self._warm_module(name, collections, variables)
 
     def _warm_plugins(self, task, collections):
         key = (task.action, collections)
@@ -88,15 +93,22 @@ class Warmer(object):
         self._plugins.add(key)
         collection_list = list(collections) or None
         module_loader.find_plugin_with_context(task.action, collection_list=collection_list)
-        for name, listed in ((task.action, collection_list), ('ansible.legacy.normal', None)):
-            if action_loader.has_plugin(name, collection_list=listed):
-                self._hooks.actions(name, class_only=True, collection_list=listed)
-        if short(task.action) in ('template', 'assemble'):
-            self._hooks.actions('ansible.legacy.copy', class_only=True)
-        for name in ('ssh', 'local'):
-            self._hooks.connections(name, class_only=True)
+        self._warm_action(task.action, collection_list)
+        self._warm_action('ansible.legacy.normal')
+        if short(task.action) in ('template', 'assemble', 'unarchive'):
+            self._warm_action('ansible.legacy.copy')
+        for method in settings.METHODS:
+            stock = self._hooks.connections(method, class_only=True).object
+            if stock is not None:
+                connection_mod.class_for(stock, method)
         become_loader.get('sudo', class_only=True)
         get_shell_plugin(shell_type='sh')
+
+    def _warm_action(self, name, collection_list=None):
+        if action_loader.has_plugin(name, collection_list=collection_list):
+            stock = self._hooks.actions(name, class_only=True, collection_list=collection_list).object
+            if stock is not None:
+                action_mixin.class_for(stock, fetch.mixin_for(name))
 
     def _warm_module(self, name, collections, variables):
         key = (name, collections)

@@ -29,7 +29,6 @@ class StrategyMixin(object):
     """Goes in front of a strategy class of Ansible's."""
 
     _spindle_warmer = None
-    _spindle_waited = False
 
     def run(self, iterator, play_context):
         """Run the play with the hooks in place; without them if there is nothing behind them."""
@@ -53,19 +52,18 @@ class StrategyMixin(object):
 
     def _queue_task(self, host, task, task_vars, play_context):
         if self._spindle_warmer is not None and not runtime.given_up():
-            self._spindle_prepare(task, task_vars, play_context)
+            self._spindle_prepare(task, task_vars)
         return super(StrategyMixin, self)._queue_task(host, task, task_vars, play_context)
 
-    def _spindle_prepare(self, task, task_vars, play_context):
+    def _spindle_prepare(self, task, task_vars):
         """Before a fork: warm what the worker needs, and know that there is a multiplexer."""
-        if not prewarm.needs_connection(task.action):
-            return
-        self._spindle_report(task, task_vars, play_context)
+        connects = prewarm.needs_connection(task.action)
+        if connects:
+            self._spindle_report(task, task_vars)
         try:
             self._spindle_warmer.warm(task, task_vars)
-            if not self._spindle_waited:
+            if connects:
                 runtime.wait_ready()
-                self._spindle_waited = True
         except mux_mod.Unavailable as e:
             give_up(e)
             return
@@ -76,7 +74,7 @@ class StrategyMixin(object):
             gc.collect()
             gc.freeze()
 
-    def _spindle_report(self, task, task_vars, play_context):
+    def _spindle_report(self, task, task_vars):
         """Warn of what is not supported here, where it is said once, and not in every worker."""
         try:
             variables = task_vars

@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import socket
 import stat
 import sys
 import tempfile
@@ -96,6 +97,26 @@ class MuxTest(unittest.TestCase):
         os.mkdir(os.path.join(self.directory, 'spindle'), 0o777)
         os.chmod(os.path.join(self.directory, 'spindle'), 0o777)
         self.assertNotEqual(mux_mod.run_directory(), os.path.join(self.directory, 'spindle'))
+
+    def test_sockets_of_killed_runs_are_swept(self):
+        directory = mux_mod.run_directory()
+        live, dead, mine = (os.path.join(directory, '%s-x.sock' % pid) for pid in (4194999, 4194998, os.getpid()))
+        listening = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listening.close)
+        listening.bind(live)
+        listening.listen(1)
+        for path in (dead, mine):
+            with socket.socket(socket.AF_UNIX) as other:
+                other.bind(path)
+        mux_mod.sweep(directory)
+        self.assertEqual(sorted(os.listdir(directory)), sorted(map(os.path.basename, (live, mine))))
+
+    def test_the_directory_is_held_until_there_is_a_socket(self):
+        first = self.start(FAKE)
+        with self.assertRaises(OSError):
+            os.rmdir(os.path.dirname(first.path))
+        first.wait_ready(10)
+        self.assertEqual(os.listdir(os.path.dirname(first.path)), [os.path.basename(first.path)])
 
     def test_a_fork_neither_holds_it_nor_ends_it(self):
         found = self.start(FAKE)
