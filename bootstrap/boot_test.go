@@ -111,34 +111,46 @@ func TestTemporaryDirectorySearch(t *testing.T) {
 
 // Files that happen to lie around on a target are not taken for Python's or Ansible's.
 func TestStrayModules(t *testing.T) {
-	for _, tg := range targets()[:2] {
-		t.Run(tg.name, func(t *testing.T) {
-			if tg.skip != "" {
-				t.Skip(tg.skip)
+	t.Run("in the home directory", func(t *testing.T) {
+		modules := controllers[0].modules(t)
+		dir := t.TempDir()
+		for _, name := range []string{"os", "select", "zlib", "struct", "fcntl", "json", "_json", "pwd", "ansible", "runpy"} {
+			if err := os.WriteFile(filepath.Join(dir, name+".py"), []byte("raise SystemExit('stray')"), 0o644); err != nil {
+				t.Fatal(err)
 			}
+		}
+		t.Chdir(dir)
+		r := boot(t, targets()[0])
+		if r.facts["cwd"] != dir {
+			t.Fatalf("cwd is %v", r.facts["cwd"])
+		}
+		if res, _ := r.module(modules["ping"], false, nil); res.RC != 0 {
+			t.Errorf("%+v", res)
+		}
+	})
+	t.Run("in PYTHONPATH", func(t *testing.T) {
+		each(t, func(t *testing.T, tg target) {
 			modules := controllers[0].modules(t)
-			dir := t.TempDir()
-			for _, name := range []string{"os", "select", "zlib", "struct", "fcntl", "json", "_json", "pwd", "ansible", "runpy"} {
-				if err := os.WriteFile(filepath.Join(dir, name+".py"), []byte("raise SystemExit('stray')"), 0o644); err != nil {
+			n := nonce()
+			stray := filepath.Join("/", tg.root, "tmp", n, "ansible")
+			if err := os.MkdirAll(filepath.Join(stray, "module_utils"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.RemoveAll(filepath.Dir(stray)) })
+			for _, name := range []string{"__init__", "module_utils/__init__", "module_utils/basic"} {
+				if err := os.WriteFile(filepath.Join(stray, name+".py"), []byte("raise SystemExit('stray')"), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
-			t.Chdir(dir)
-			var shell string
-			r := boot(t, tg, func(o *Options) {
-				if tg.root != "" { // chroot changes to /; the directory cannot be seen from there
-					return
+			t.Setenv("PYTHONPATH", "/tmp/"+n)
+			r := boot(t, tg)
+			for _, zip := range []bool{false, true} {
+				if res, _ := r.module(modules["ping"], zip, nil); res.RC != 0 {
+					t.Errorf("%+v", res)
 				}
-				shell = dir
-			})
-			if r.facts["cwd"] != shell && shell != "" {
-				t.Errorf("cwd is %v", r.facts["cwd"])
-			}
-			if res, _ := r.module(modules["ping"], false, nil); res.RC != 0 {
-				t.Errorf("%+v", res)
 			}
 		})
-	}
+	})
 }
 
 func TestFirstStage(t *testing.T) {

@@ -110,6 +110,9 @@ func (r *remote) module(c closure, zip bool, args map[string]any, change ...func
 	for _, f := range change {
 		f(m)
 	}
+	if args == nil {
+		args = map[string]any{}
+	}
 	input, err := json.Marshal(map[string]any{"ANSIBLE_MODULE_ARGS": args})
 	if err != nil {
 		r.t.Fatal(err)

@@ -64,6 +64,9 @@ func targets() []target {
 func each(t *testing.T, test func(t *testing.T, tg target)) {
 	for _, tg := range targets() {
 		t.Run(tg.name, func(t *testing.T) {
+			if testing.Short() && tg.name != "host" && tg.name != "2.7" {
+				t.Skip("short")
+			}
 			if tg.skip != "" {
 				t.Skip(tg.skip)
 			}

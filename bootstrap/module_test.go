@@ -1,7 +1,18 @@
 package bootstrap
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"spindle/transports/wire"
 )
 
 // everyPair runs a test with every Python and the modules of every ansible-core that supports it.
@@ -19,16 +30,301 @@ func everyPair(t *testing.T, test func(t *testing.T, r *remote, modules map[stri
 	})
 }
 
-func TestModules(t *testing.T) {
+func TestAnsibleModules(t *testing.T) {
 	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {
-		res, got := r.module(modules["command"], false, map[string]any{"_raw_params": "echo hello", "_uses_shell": true})
-		if res.RC != 0 || got["stdout"] != "hello" {
+		res, got := r.module(modules["command"], false, map[string]any{"_raw_params": "echo hello; pwd", "_uses_shell": true, "chdir": "/usr"})
+		if res.RC != 0 || got["stdout"] != "hello\n/usr" || got["rc"] != 0.0 || res.Err != "" {
 			t.Errorf("command: %+v", res)
 		}
-		res, got = r.module(modules["ping"], false, map[string]any{"data": "crash"})
-		if res.RC != 1 {
-			t.Errorf("crash: %+v", res)
+		res, got = r.module(modules["stat"], false, map[string]any{"path": r.dir})
+		stat, _ := got["stat"].(map[string]any)
+		if res.RC != 0 || stat["isdir"] != true || stat["path"] != r.dir {
+			t.Errorf("stat: %+v", res)
 		}
-		t.Logf("%+v", res)
+		// What an action plugin does: the file rides along, and the module moves it where it belongs.
+		m := meta{
+			"fqn": modules["copy"].FQN, "manifest": r.push(modules["copy"], false), "profile": "legacy", "rlimit_nofile": 0, "secrets": nil,
+			"pre": []any{
+				meta{"op": "mkdir", "path": r.dir + "/base/tmp/ansible-tmp-1", "temp": true},
+				meta{"op": "write", "path": r.dir + "/base/tmp/ansible-tmp-1/source", "size": 7},
+			},
+		}
+		args, _ := json.Marshal(map[string]any{"ANSIBLE_MODULE_ARGS": map[string]any{
+			"src": r.dir + "/base/tmp/ansible-tmp-1/source", "dest": r.dir + "/copied", "mode": "0640", "_original_basename": "source",
+		}})
+		res = r.call("module", m, append([]byte("content"), args...))
+		if content, err := os.ReadFile(filepath.Join(r.local, "copied")); res.RC != 0 || string(content) != "content" || !strings.Contains(res.Out, `"changed": true`) {
+			t.Errorf("copy: %+v, %q, %v", res, content, err)
+		}
+		res, got = r.module(modules["setup"], false, map[string]any{"gather_subset": []string{"!all", "!min", "platform"}})
+		facts, _ := got["ansible_facts"].(map[string]any)
+		if res.RC != 0 || facts["ansible_system"] != "Linux" {
+			t.Errorf("setup: %+v", res)
+		}
+		// It looks for an interpreter that has python-apt, by way of the zip, and complains or reports.
+		res, got = r.module(modules["apt"], true, map[string]any{"name": "bash", "state": "present", "_ansible_check_mode": true})
+		if msg, _ := got["msg"].(string); got == nil || res.RC != 0 && !strings.Contains(msg, "apt") || res.RC == 0 && got["changed"] != false {
+			t.Errorf("apt: %+v", res)
+		}
+		res, got = r.module(modules["command"], false, nil)
+		if res.RC != 1 || got["failed"] != true {
+			t.Errorf("command without arguments: %+v", res)
+		}
+	})
+}
+
+// probe is a module's source that prints a JSON object made by the Python expression.
+func probing(expression string) string {
+	return "import sys, os, json\nif __name__ == '__main__':\n    print(json.dumps(" + expression + "))\n    sys.exit(0)\n"
+}
+
+func TestModuleSurroundings(t *testing.T) {
+	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {
+		cl := modules["ping"].with("probe", `# -*- coding: utf-8 -*-
+import sys, os, json, inspect, time
+from ..module_utils.basic import AnsibleModule
+import ansible.module_utils.basic as basic
+import __main__
+
+def function():
+    return 1  # é
+
+if __name__ == '__main__':
+    print(json.dumps(dict(
+        argv=sys.argv, file=__file__, fqn=_module_fqn, modlib=_modlib_path, main=__main__._module_fqn, cwd=os.getcwd(),
+        basic=basic.__file__, package=__package__, stdin=sys.stdin.read(), source=inspect.getsource(function),
+        utils=inspect.getsource(basic.get_all_subclasses) if hasattr(basic, 'get_all_subclasses') else '',
+        path=[p for p in sys.path if p in ('', '.')], args=basic._ANSIBLE_ARGS.decode('utf-8'), profile=getattr(basic, '_ANSIBLE_PROFILE', None),
+        env=[os.environ.get('A'), os.environ.get('SPINDLE_TEST')], zone=time.strftime('%Z'), tty=sys.stdout.isatty(),
+    )))
+    sys.exit(0)
+`)
+		for _, zip := range []bool{false, true} {
+			res, got := r.module(cl, zip, map[string]any{"x": "é"}, func(m meta) {
+				m["cwd"], m["env"] = "/usr", meta{"A": "1", "SPINDLE_TEST": nil, "TZ": "XYZ3"}
+			})
+			if res.RC != 0 || res.Err != "" {
+				t.Fatalf("%+v", res)
+			}
+			modlib, _ := got["modlib"].(string)
+			file := modlib + "/ansible/modules/probe.py"
+			want := map[string]any{
+				"argv": []any{file}, "file": file, "fqn": "ansible.modules.probe", "main": "ansible.modules.probe", "modlib": modlib,
+				"cwd": "/usr", "package": "ansible.modules", "stdin": "", "source": "def function():\n    return 1  # é\n",
+				"path": []any{}, "args": `{"ANSIBLE_MODULE_ARGS":{"x":"é"}}`, "profile": nil, "env": []any{"1", nil}, "zone": "XYZ", "tty": false,
+				"utils": got["utils"], "basic": got["basic"],
+			}
+			if c.version != "2.14" {
+				want["profile"] = "legacy"
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("zip %v, surroundings (-want +got):\n%s", zip, diff)
+			}
+			if basic := got["basic"].(string); !strings.HasSuffix(basic, ".zip/ansible/module_utils/basic.py") {
+				t.Errorf("basic is %s", basic)
+			}
+			if _, err := os.Stat(filepath.Join("/", r.tg.root, modlib)); (err == nil) != zip {
+				t.Errorf("zip %v: %v", zip, err)
+			}
+		}
+	})
+}
+
+func TestModuleEnds(t *testing.T) {
+	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {
+		legacy := c.version == "2.14"
+		for _, tc := range []struct {
+			name, source string
+			rc           int
+			out, err     string // what the output has
+		}{
+			{"exit 0", "import sys; sys.stdout.write('x'); sys.exit(0)", 0, "x", ""},
+			{"exit None", "import sys; sys.exit()", 0, "", ""},
+			{"exit 3", "import sys; sys.exit(3)", 3, "", ""},
+			{"exit text", "import sys; sys.exit('text')", 1, "", "text\n"},
+			{"exit -1", "import sys; sys.exit(-1)", 255, "", ""},
+			{"exception", "def f():\n    raise ValueError('boom')\nf()", 1, map[bool]string{true: "", false: `"msg": "boom"`}[legacy], map[bool]string{true: "ValueError: boom", false: ""}[legacy]},
+			{"traceback", "def f():\n    raise KeyboardInterrupt('boom')\nf()", 1, "", "modules/t.py\", line 2, in f\n    raise KeyboardInterrupt('boom')"},
+			{"no exit", "print('x')", 1, map[bool]string{true: `{"msg": "New-style module did not handle its own exit", "failed": true}`, false: "New-style module did not handle its own exit"}[legacy], ""},
+			{"syntax", "x = = 1", 1, "", "SyntaxError"},
+			{"atexit", "import sys, atexit\ndef bye():\n    sys.stdout.write('bye')\natexit.register(bye)\nsys.exit(0)", 0, "bye", ""},
+			{"thread", "import sys, threading, time\ndef work():\n    time.sleep(0.2); sys.stdout.write('worked')\nthreading.Thread(target=work).start()\nsys.exit(0)", 0, "worked", ""},
+			{"bytes", "import os\nos.write(1, b'\\xff\\x00'); os.write(2, b'\\xfe'); os._exit(0)", 0, "\xff\x00", "\xfe"},
+			{"killed", "import os\nos.write(1, b'last words'); os.kill(os.getpid(), 9)", -9, "last words", ""},
+			{"closes all", "import os\nfor i in range(256):\n    try:\n        os.close(i)\n    except OSError: pass\nos._exit(4)", 4, "", ""},
+			{"child", "import subprocess, sys\nsys.stdout.flush(); subprocess.call(['sh', '-c', 'echo from the child; echo err >&2'])\nsys.exit(0)", 0, "from the child\n", "err\n"},
+			{"group", "import os\nos.kill(0, 15)", -15, "", ""},
+		} {
+			t.Run(tc.name, func(t *testing.T) {
+				if tc.name == "syntax" && !legacy {
+					tc.out, tc.err = "SyntaxError", ""
+					if true { // 2.19 words it by itself
+						tc.out = "invalid syntax"
+					}
+				}
+				res, _ := r.module(modules["ping"].with("t", tc.source+"\n"), false, nil)
+				if res.Status != wire.StatusOK || res.RC != tc.rc || !strings.Contains(res.Out, tc.out) || !strings.Contains(res.Err, tc.err) || tc.err == "" && res.Err != "" {
+					t.Errorf("got %+v", res)
+				}
+			})
+		}
+	})
+}
+
+// What a module does to its process is gone with the process.
+func TestModulesLeaveNoState(t *testing.T) {
+	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {
+		changes := modules["ping"].with("changes", `
+import os, sys, signal, locale, resource
+from ansible.module_utils import basic
+from ansible.module_utils.common import warnings
+basic.CHANGED = os.CHANGED = True
+os.environ['CHANGED'] = '1'; os.chdir('/usr'); os.umask(0o77); sys.path.insert(0, '/changed')
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+sys.exit(0)
+`)
+		looks := modules["ping"].with("looks", probing(`[hasattr(os, 'CHANGED'), 'CHANGED' in os.environ, os.getcwd() == '/usr', os.umask(0) == 0o77, '/changed' in sys.path,
+        hasattr(__import__('ansible.module_utils.basic').module_utils.basic, 'CHANGED'), 'ansible.modules.changes' in sys.modules]`))
+		for range 2 {
+			if res, _ := r.module(changes, false, nil); res.RC != 0 {
+				t.Fatalf("%+v", res)
+			}
+			if res, _ := r.module(looks, false, nil); res.Out != "[false, false, false, false, false, false, false]\n" {
+				t.Errorf("%+v", res)
+			}
+		}
+	})
+}
+
+// Code is known by its content: a module never gets another release's module_utils, warm or not.
+func TestModuleUtilsAreNotMixedUp(t *testing.T) {
+	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {
+		looks := probing(`getattr(__import__('ansible.module_utils.basic').module_utils.basic, 'MARK', 'none')`)
+		plain := modules["ping"].with("looks", looks)
+		marked := func(mark string) closure {
+			cl := modules["ping"].with("looks", looks)
+			cl.Files["ansible/module_utils/basic.py"] = append(bytes.Clone(cl.Files["ansible/module_utils/basic.py"]), "\nMARK = '"+mark+"'\n"...)
+			return cl
+		}
+		one, two := marked("one"), marked("two")
+		for _, tc := range []struct {
+			cl   closure
+			want string
+		}{{one, "one"}, {two, "two"}, {plain, "none"}, {one, "one"}, {two, "two"}} {
+			if res, _ := r.module(tc.cl, false, nil); res.Out != `"`+tc.want+"\"\n" {
+				t.Errorf("got %+v, want %s", res, tc.want)
+			}
+		}
+	})
+}
+
+// A module_utils that does not like this Python says so to whoever runs a module, and the agent goes on.
+func TestModuleUtilsThatFail(t *testing.T) {
+	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {
+		bad := modules["ping"].with("t", "from ansible.module_utils import basic\n")
+		bad.Files["ansible/module_utils/basic.py"] = []byte("import sys\nprint('{\"failed\": true, \"msg\": \"too old\"}')\nsys.exit(1)\n")
+		for range 2 {
+			res, got := r.module(bad, false, nil)
+			if res.RC != 1 || got["msg"] != "too old" {
+				t.Errorf("got %+v", res)
+			}
+		}
+		if res, got := r.module(modules["ping"], false, nil); res.RC != 0 || got["ping"] != "pong" {
+			t.Errorf("got %+v", res)
+		}
+	})
+}
+
+func TestRespawn(t *testing.T) {
+	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {
+		cl := modules["apt"].with("again", `
+import sys, json
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.respawn import has_respawned, respawn_module, probe_interpreters_for_module
+
+def main():
+    module = AnsibleModule(argument_spec=dict(word=dict()))
+    if not has_respawned():
+        found = probe_interpreters_for_module(['/usr/bin/python9', '/usr/bin/python3'], 'json')
+        respawn_module(found)
+    module.exit_json(word=module.params['word'], executable=sys.executable, file=__file__)
+
+if __name__ == '__main__':
+    main()
+`)
+		var zips []string
+		for range 2 {
+			res, got := r.module(cl, true, map[string]any{"word": "again"})
+			if res.RC != 0 || got["word"] != "again" || got["executable"] != "/usr/bin/python3" {
+				t.Fatalf("%+v", res)
+			}
+			zips, _ = filepath.Glob(filepath.Join(r.local, "base/tmp/ansible-spindle-*/*.zip"))
+			if len(zips) != 1 {
+				t.Errorf("zips: %q", zips)
+			}
+		}
+		r.end() // which looks for what is left
+		if _, err := os.Stat(zips[0]); err == nil {
+			t.Errorf("%s is left", zips[0])
+		}
+	})
+}
+
+func TestModuleLimitsAndInput(t *testing.T) {
+	r := boot(t, targets()[0])
+	modules := controllers[0].modules(t)
+	cl := modules["ping"].with("limits", probing("__import__('resource').getrlimit(7)[0]"))
+	for _, tc := range []struct{ ask, want int }{{77, 77}, {0, -1}, {1 << 40, -2}} {
+		res, _ := r.module(cl, false, nil, func(m meta) { m["rlimit_nofile"] = tc.ask })
+		var got int
+		fmt.Sscan(res.Out, &got)
+		if tc.want > 0 && got != tc.want || got < 77 {
+			t.Errorf("limit %d: %+v", tc.ask, res)
+		}
+	}
+	// Arguments and results of any size.
+	big := modules["ping"].with("big", "import sys\nfrom ansible.module_utils import basic\nsys.stdout.write(basic._ANSIBLE_ARGS.decode() * 2)\nsys.exit(0)\n")
+	word := strings.Repeat("x", 700000)
+	res, _ := r.module(big, false, map[string]any{"a": word})
+	if want := `{"ANSIBLE_MODULE_ARGS":{"a":"` + word + `"}}`; res.Out != want+want {
+		t.Errorf("%d bytes of output, want %d", len(res.Out), 2*len(want))
+	}
+}
+
+func TestUnknownClosure(t *testing.T) {
+	r := boot(t, targets()[0])
+	cl := controllers[0].modules(t)["ping"]
+	res := r.call("module", meta{"fqn": cl.FQN, "manifest": wire.Sum(nil).String()}, nil)
+	if res.Status != wire.StatusUnknownClosure {
+		t.Errorf("got %+v", res)
+	}
+	manifest := r.blob([]byte(`{"files":{"x.py":"` + wire.Sum([]byte("x")).String() + `"},"zip":false}`)).String()
+	if res := r.call("module", meta{"fqn": "x", "manifest": manifest}, nil); res.Status != wire.StatusUnknownClosure {
+		t.Errorf("got %+v", res)
+	}
+	r.blob([]byte("x"))
+	if res := r.call("module", meta{"fqn": "x", "manifest": manifest}, nil); res.Status != wire.StatusOK || res.RC != 1 {
+		t.Errorf("got %+v", res)
+	}
+}
+
+func TestModuleTimeoutAndCancel(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		r := boot(t, tg)
+		cl := controllers[0].modules(t)["ping"].with("slow", "import subprocess\nsubprocess.call(['sleep', '1000'])\n")
+		manifest := r.push(cl, false)
+		m := meta{"fqn": cl.FQN, "manifest": manifest}
+		// Cancelled while it waits for the agent to compile what it needs: it never runs.
+		id := r.begin("module", m, nil)
+		r.send(id, wire.Cancel{Reason: "early"})
+		if res := r.finish(id); res.Status != wire.StatusCancelled || res.Text != "early" {
+			t.Errorf("got %+v", res)
+		}
+		res := r.call("module", m, nil, func(c *wire.Call) { c.Timeout = time.Second })
+		if res.Status != wire.StatusTimeout {
+			t.Errorf("got %+v", res)
+		}
+		r.alone()
 	})
 }

@@ -80,6 +80,7 @@ class Finder(object):
         self.store = store
         self.files = {}
         self.modlib = MODLIB
+        self.main = None  # the module that runs
 
     def locate(self, name):
         path = name.replace('.', '/')
@@ -143,7 +144,8 @@ class Finder(object):
         return self.store.code(path, self.files[path])
 
     def get_source(self, name):
-        source = self.store.content(self.files[self.need(name)[0]])
+        # The running module goes by another name. AnsiballZ's tracebacks lack its lines; ours have them.
+        source = self.store.content(self.files[self.need(self.main if name == '__main__' else name)[0]])
         return source.decode('utf-8', 'replace') if _WIRE_PY3 else source
 
     def get_data(self, path):

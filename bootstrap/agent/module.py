@@ -26,6 +26,7 @@ def do_module(meta, box, link):
 def run_module(meta, finder, args):
     """Runs the module as AnsiballZ would have. The resolver's state (res_init) needs no care: every task is a fork."""
     fqn = str(meta['fqn'])
+    finder.main = fqn
     sys.argv = ['']
     if LOADER in finder.files:
         from ansible.module_utils._internal._ansiballz import _loader
@@ -81,6 +82,17 @@ def write_zip(store, closure, home, box):
     return wire_text(name)
 
 
+def complain():
+    """Prints the traceback of what nobody has caught, with lines of source, and without our own frames."""
+    kind, value, trace = sys.exc_info()
+    if sys.excepthook is not sys.__excepthook__:
+        return sys.excepthook(kind, value, trace)
+    while trace.tb_next and trace.tb_frame.f_globals is globals():
+        trace = trace.tb_next
+    import traceback
+    traceback.print_exception(kind, value, trace)
+
+
 def conclude(function, *args):
     """Calls function and does what Python does at its end; returns the exit status."""
     code = 0
@@ -94,7 +106,7 @@ def conclude(function, *args):
             sys.stderr.write('%s\n' % (code,))
             code = 1
     except BaseException:
-        sys.excepthook(*sys.exc_info())
+        complain()
         code = 1
     try:
         if 'threading' in sys.modules:
@@ -102,7 +114,7 @@ def conclude(function, *args):
         import atexit
         atexit._run_exitfuncs()
     except BaseException:
-        sys.excepthook(*sys.exc_info())
+        complain()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

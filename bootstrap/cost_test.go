@@ -1,0 +1,50 @@
+package bootstrap
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// ticks reads the CPU time, in hundredths of a second, of a process and of its children that were reaped.
+func ticks(t *testing.T, pid int) (own, children int) {
+	t.Helper()
+	stat, err := os.ReadFile("/proc/" + itoa(pid) + "/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+2:]))
+	n := func(i int) int { v, _ := strconv.Atoi(fields[i-3]); return v }
+	return n(14) + n(15), n(16) + n(17)
+}
+
+// The budget of DESIGN.md §8 is 10 ms from fork to exit of a trivial warm module. CPU time stands for it here, as it
+// hardly depends on what else the machine does; the limit leaves room for machines much slower than ours.
+func TestCostOfACall(t *testing.T) {
+	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {
+		measure := func(name string, n int, limit float64, f func()) {
+			own, children := ticks(t, r.pid)
+			for range n {
+				f()
+			}
+			own2, children2 := ticks(t, r.pid)
+			mine, theirs := float64(own2-own)*10/float64(n), float64(children2-children)*10/float64(n)
+			t.Logf("%-20s agent %6.2f ms, child %6.2f ms", name, mine, theirs)
+			if mine+theirs > limit {
+				t.Errorf("%s costs %.1f ms of CPU, want under %.0f", name, mine+theirs, limit)
+			}
+		}
+		boot, _ := ticks(t, r.pid)
+		t.Logf("%-20s agent %6d ms", "boot", boot*10)
+		ping := func() {
+			if res, got := r.module(modules["ping"], false, nil); got["ping"] != "pong" {
+				t.Fatalf("%+v", res)
+			}
+		}
+		measure("first module", 1, 2000, ping)
+		measure("warm module", 50, 40, ping)
+		measure("exec", 50, 25, func() { r.call("exec", meta{"argv": []string{"/bin/true"}}, nil) })
+		measure("files", 50, 25, func() { r.call("files", meta{"ops": []any{}}, nil) })
+	})
+}
