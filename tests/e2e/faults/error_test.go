@@ -103,12 +103,6 @@ var troubles = []trouble{
 		event: "unreachable", text: `(?i)python`, limit: 15 * time.Second,
 	},
 	{
-		name: "raw needs no Python", line: func(t *testing.T, s *scene) string {
-			return at(bad(t, s, env.HostOptions{Boot: "rm -f /usr/bin/python* /usr/local/bin/python*"}), "ansible_python_interpreter=auto_silent")
-		},
-		tasks: "    - ansible.builtin.raw: echo raw works\n", event: "ok", text: ``, limit: 15 * time.Second,
-	},
-	{
 		name: "sudo wants a password", line: fixed("ansible_user=admin"), tasks: becomeTask,
 		event: "failed", text: `sudo password is required`, limit: 10 * time.Second,
 	},
@@ -137,11 +131,11 @@ var troubles = []trouble{
 	},
 	{
 		name: "home is full", line: func(t *testing.T, s *scene) string {
-			return at(bad(t, s, env.HostOptions{Boot: "mount -t tmpfs -o size=8k tmpfs /home/deploy; install -d -o deploy -g deploy -m 700 /home/deploy/.ssh; " +
-				"cp /root/.ssh/authorized_keys /home/deploy/.ssh/; chown -R deploy /home/deploy; head -c 100000 /dev/zero >/home/deploy/fill || true"}), "")
+			return at(bad(t, s, env.HostOptions{Boot: "mount -t tmpfs -o size=64k,mode=755 tmpfs /home/deploy; install -d -m 700 /home/deploy/.ssh; cp /root/.ssh/authorized_keys /home/deploy/.ssh/; " +
+				"chown -R deploy:deploy /home/deploy; head -c 100000 /dev/zero >/home/deploy/fill || true"}), "")
 		},
 		tasks: "    - ansible.builtin.copy: {content: \"{{ 'x' * 300000 }}\", dest: /tmp/file}\n    - ansible.builtin.command: wc -c /tmp/file\n",
-		event: "ok", limit: 20 * time.Second,
+		event: "failed", text: `/.*: No space left on device`, limit: 20 * time.Second,
 	},
 	{
 		name: "everything is read-only", line: func(t *testing.T, s *scene) string {
@@ -222,11 +216,9 @@ func TestTroubles(t *testing.T) {
 			if tasks == "" {
 				tasks = "    - ansible.builtin.command: echo works\n"
 			}
-			s.controller.Write(t, env.PlayDir+"/trouble.yml", "- hosts: bad\n  gather_facts: false\n  tasks:\n"+tasks+
-				"- hosts: good\n  gather_facts: false\n  tasks:\n    - ansible.builtin.command: echo good\n", 0o644)
-			// In the same run, at the same time, and in the play behind it.
-			s.controller.Write(t, env.PlayDir+"/together.yml", "- hosts: all\n  gather_facts: false\n  tasks:\n"+tasks+
-				"    - ansible.builtin.command: echo good\n", 0o644)
+			// Both hosts have every task; what is troublesome is done by the bad one.
+			s.controller.Write(t, env.PlayDir+"/trouble.yml", "- hosts: all\n  gather_facts: false\n  tasks:\n  - name: trouble\n"+
+				"    when: inventory_hostname == 'bad'\n    block:\n"+tasks+"  - name: good\n    ansible.builtin.command: echo good\n", 0o644)
 			inventory := "bad " + line + "\ngood ansible_host=" + s.hosts[1].Addr + "\n[all:vars]\n"
 			if !strings.Contains(line, "ansible_user=") {
 				inventory += "ansible_user=deploy\n"
@@ -271,7 +263,7 @@ func judge(t *testing.T, c trouble, run env.Run) {
 	of := parity.Of(records, "bad")
 	var last parity.Record
 	for _, r := range of {
-		if r.Event != "recap" {
+		if r.Event != "recap" && r.Task != "good" {
 			last = r
 		}
 	}
@@ -287,7 +279,7 @@ func judge(t *testing.T, c trouble, run env.Run) {
 	}
 	t.Logf("%v: %s: %.200q", run.Took.Round(time.Second/10), last.Event, msg)
 	good := parity.Done(records, "good")
-	if len(good) != 1 || fmt.Sprint(good[0].Result["stdout"]) != "good" {
+	if len(good) == 0 || fmt.Sprint(good[0].Result["stdout"]) != "good" {
 		t.Errorf("the good host did not do its work: %v", good)
 	}
 }
@@ -370,17 +362,18 @@ func TestNetworkFaults(t *testing.T) {
 		harm       func(p *proxy.Proxy, h *env.Host)
 		limit      time.Duration // from the fault to the end of the run
 		again      bool          // whether the next task gets through
+		closed     bool          // whether the target notices: it cannot know that a silent network will not come back
 	}{
-		{"cut", "", func(p *proxy.Proxy, _ *env.Host) { p.Cut() }, 5 * time.Second, true},
+		{"cut", "", func(p *proxy.Proxy, _ *env.Host) { p.Cut() }, 5 * time.Second, true, true},
 		{"garbled", "mitogen_ssh_keepalive_interval=1 mitogen_ssh_keepalive_count=3", func(p *proxy.Proxy, _ *env.Host) {
 			p.Garble(proxy.Down, 0)
-			time.AfterFunc(6*time.Second, p.Heal)
-		}, 20 * time.Second, true},
-		{"silent", "mitogen_ssh_keepalive_interval=1 mitogen_ssh_keepalive_count=3 ansible_timeout=4", func(p *proxy.Proxy, _ *env.Host) { p.Stall(true) }, 20 * time.Second, false},
-		{"the machine's cable is out", "mitogen_ssh_keepalive_interval=1 mitogen_ssh_keepalive_count=3 ansible_timeout=4", func(_ *proxy.Proxy, h *env.Host) { _ = h.Unplug(true) }, 20 * time.Second, false},
+		}, 20 * time.Second, false, true},
+		{"silent", "mitogen_ssh_keepalive_interval=1 mitogen_ssh_keepalive_count=3 ansible_timeout=4", func(p *proxy.Proxy, _ *env.Host) { p.Stall(true) }, 20 * time.Second, false, false},
+		{"the machine's cable is out", "mitogen_ssh_keepalive_interval=1 mitogen_ssh_keepalive_count=3 ansible_timeout=4", func(_ *proxy.Proxy, h *env.Host) { _ = h.Unplug(true) }, 20 * time.Second, false, false},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			s := newScene(t)
+			s.controller.InstallSpindle(t)
 			s.snapshot(t)
 			run, records, took := network(t, s, c.vars, c.harm)
 			if limit := (c.limit + slack) * env.Patience(); run.Hung || took > limit {
@@ -408,8 +401,7 @@ func TestNetworkFaults(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			// A target cannot know that a silent network will not come back: only a closed one is cleaned at once.
-			if c.again {
+			if c.closed {
 				if left := s.leftovers(t, settle); left != "" {
 					t.Errorf("left behind:\n%s", left)
 				}
