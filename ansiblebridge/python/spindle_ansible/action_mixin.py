@@ -10,7 +10,6 @@ import os
 import random
 
 from ansible import constants as C
-from ansible.executor import module_common
 from ansible.executor.interpreter_discovery import InterpreterDiscoveryRequiredError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.action import ActionBase
@@ -188,10 +187,8 @@ class ActionMixin(ActionBase):
         """The interpreter line, for which Ansible may want to discover an interpreter."""
         for _ in (1, 2):
             try:
-                shebang, _unused = module_common._get_shebang(
-                    closure.interpreter, variables, self._templar, tuple(closure.arguments),
-                    remote_is_local=bool(getattr(self._connection, '_remote_is_local', False)))
-                return shebang
+                return compat.shebang(closure.interpreter, variables, self._templar, closure.arguments,
+                                      bool(getattr(self._connection, '_remote_is_local', False)))
             except InterpreterDiscoveryRequiredError as required:
                 found = discovery.discover(self, required, variables)
                 discovery.record(self, required, found, variables, task_vars)

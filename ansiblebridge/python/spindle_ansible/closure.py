@@ -95,7 +95,7 @@ def build(name, path, variables=None):
     """Find what a module needs, or None."""
     with open(path, 'rb') as f:
         data = f.read()
-    interpreter, arguments = module_common._extract_interpreter(data) or (None, [])
+    interpreter, arguments = compat.extract_interpreter(data)
     if module_common._is_binary(data):
         return None
     if module_common.REPLACER in data:
@@ -125,7 +125,7 @@ def build(name, path, variables=None):
         _contents.setdefault(digest, content)
         files[member] = digest
     profile = getattr(metadata, 'serialization_profile', None)
-    return Closure(fqn, profile, interpreter or '/usr/bin/python', list(arguments), files)
+    return Closure(fqn, profile, interpreter, arguments, files)
 
 
 def _call(function, parameters, given):

@@ -13,6 +13,7 @@ from ansible.executor import module_common
 
 HAS_BUILT_MODULE = hasattr(module_common, '_BuiltModule')
 FINDER_PARAMETERS = inspect.signature(module_common.recursive_finder).parameters
+SHEBANG_PARAMETERS = inspect.signature(module_common._get_shebang).parameters
 ADD_MODULE_PARAMETERS = inspect.signature(module_common._add_module_to_zip).parameters
 
 AUTO_MODES = ('auto', 'auto_silent', 'auto_legacy', 'auto_legacy_silent')
@@ -32,6 +33,20 @@ get_module_encoder = optional('ansible.module_utils.common.json', 'get_module_en
 Direction = optional('ansible.module_utils.common.json', 'Direction')
 UnsafeText = optional('ansible.utils.unsafe_proxy', 'AnsibleUnsafeText') if not HAS_BUILT_MODULE else None
 _secrets = optional('ansible.module_utils', 'secrets')
+
+
+def extract_interpreter(data):
+    """The interpreter that a module's first line names, with its arguments; releases up to 2.10 never ask."""
+    extract = getattr(module_common, '_extract_interpreter', None)
+    interpreter, arguments = extract(data) if extract else (None, [])
+    return interpreter or '/usr/bin/python', list(arguments)
+
+
+def shebang(interpreter, variables, templar, arguments, remote_is_local):
+    """The interpreter line that Ansible makes of a module's; may ask for discovery."""
+    given = {'remote_is_local': remote_is_local} if 'remote_is_local' in SHEBANG_PARAMETERS else {}
+    line, path = module_common._get_shebang(interpreter, variables, templar, tuple(arguments), **given)
+    return line or '#!%s' % path
 
 
 def encode_arguments(module_name, module_args, profile):

@@ -60,7 +60,7 @@ class Interpreter(object):
         if self.auto:
             listed = compat.config_value('INTERPRETER_PYTHON_FALLBACK', variables) or DEFAULT_CANDIDATES
             self.candidates_listed = [compat.plain(item) for item in listed]
-            self.candidates = platform_first(self.candidates_listed)
+            self.candidates = platform_first(self.candidates_listed, self.mode)
             facts = variables.get('ansible_facts') or {}
             self.discovered = compat.plain(facts.get('discovered_interpreter_python'))
             self.argv = None
@@ -70,16 +70,19 @@ class Interpreter(object):
             self.argv = shlex.split(value)
 
 
-def platform_first(candidates):
+def platform_first(candidates, mode='auto'):
     """The order in which interpreters are tried.
 
     Versions whose discovery asks for the distribution choose the platform's Python over a newer one
     found in PATH, so it is tried first there. Else a second connection would be needed to change over.
     """
-    platform = '/usr/bin/python3'
-    if compat.optional('ansible.executor.interpreter_discovery', '_get_linux_distro') and platform in candidates:
-        return [platform] + [item for item in candidates if item != platform]
-    return list(candidates)
+    if not compat.optional('ansible.executor.interpreter_discovery', '_get_linux_distro'):
+        return list(candidates)
+    likely = ['/usr/bin/python3']
+    if mode.startswith('auto_legacy'):
+        likely.insert(0, '/usr/bin/python')
+    likely = [item for item in likely if item in candidates]
+    return likely + [item for item in candidates if item not in likely]
 
 
 def number(value, default=None):
