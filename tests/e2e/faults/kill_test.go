@@ -222,7 +222,8 @@ func TestTheChecksCanFail(t *testing.T) {
 					}
 					return ""
 				})
-				for _, p := range top(s) {
+				// The workers as well: one that is left alone goes on to tidy up.
+				for _, p := range append(top(s), pick(s.controller.Machine, func(p env.Process) bool { return p.Runs("python") })...) {
 					_ = p.Kill()
 				}
 			}()
