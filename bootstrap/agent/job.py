@@ -193,9 +193,15 @@ class Call(Job):
                     self.sinks[0].push(body)
                 if not self.flags & FLAG_MORE:
                     self.sinks[0].end()
+                elif self.op == 'put':
+                    widen(self.fds[0])
+                    widen(link.rfd)
             if not self.flags & FLAG_NOREPLY:
                 tty = bool(self.meta.get('tty')) and self.op == 'exec'
                 self.source(1, crlf=tty)
+                if self.op == 'get':
+                    widen(self.fds[1])
+                    widen(link.wfd)
                 if tty:
                     self.fds[2] = self.fds[1]
                 else:

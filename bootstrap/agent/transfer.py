@@ -17,7 +17,7 @@ def receive(path, size, times, box, op='write', digest=False, sync=False):
     else:
         temp, fd = hidden_file(os.path.dirname(path), box)
     try:
-        left = size
+        left = begun = size
         while left:
             data = box.read(left)
             if not data:
@@ -26,6 +26,9 @@ def receive(path, size, times, box, op='write', digest=False, sync=False):
             if hasher:
                 hasher.update(data)
             write_all(fd, data)
+            if sync and begun - left >= WRITEBACK:
+                write_back(fd, size - begun, begun - left)
+                begun = left
         want = b''
         while hasher and len(want) < 32:
             data = box.read(32 - len(want))
@@ -56,6 +59,21 @@ def receive(path, size, times, box, op='write', digest=False, sync=False):
         if temp is not None:
             remove(temp, False)
             box.note(b'f' + temp)
+
+
+# How much is written before the disk is set to work on it.
+WRITEBACK = 8 << 20
+
+
+def write_back(fd, start, size):
+    """Has the system begin to store what was written, so that fsync() finds little left to wait for.
+
+    Advice that the pages are not needed has that effect, and drops no page that is not stored yet.
+    """
+    try:
+        os.posix_fadvise(fd, start, size, os.POSIX_FADV_DONTNEED)
+    except (AttributeError, OSError):  # Python 2, or not Linux: it all waits for fsync(), then
+        pass
 
 
 def hidden_file(directory, box):
