@@ -17,12 +17,17 @@ import (
 // bootHere starts the real agent on this machine, below a tree, and returns what starts programs through it.
 func bootHere(t *testing.T) *agentSpawner {
 	t.Helper()
-	b := newBench(t, Heartbeat{})
+	return bootOn(t, newBench(t, Heartbeat{}))
+}
+
+// bootOn does so on a bench that the test has made.
+func bootOn(t *testing.T, b *bench) *agentSpawner {
+	t.Helper()
 	program := func(Boot) transports.Program {
 		o := bootstrap.Options{Candidates: []string{"/usr/bin/python3", "python3"}, Nonce: "testnonce", Title: "spindle test"}
 		return transports.Program{Argv: bootstrap.Argv(o), Flight: bootstrap.Flight(o), Nonce: o.Nonce, Candidates: o.Candidates}
 	}
-	tree, err := b.sys.SpawnRoot(Spec(&Config{Logger: zap.NewNop(), Program: program, Local: &local.Spawner{}, Blobs: b.client, Transfers: b.client}))
+	tree, err := b.sys.SpawnRoot(Spec(&Config{Logger: zap.NewNop(), Program: program, Local: &local.Spawner{}, Blobs: b.service, Transfers: b.service}))
 	if err != nil {
 		t.Fatal(err)
 	}

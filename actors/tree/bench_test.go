@@ -28,6 +28,8 @@ type bench struct {
 	blobs  map[wire.Digest]*Fetched
 	mail   chan any
 	client *actor.PID
+	// service stands for the blobs and the transfers service.
+	service *actor.PID
 }
 
 // service answers Fetch and Reserve.
@@ -82,6 +84,7 @@ func newBench(t *testing.T, beat Heartbeat) *bench {
 		return pid
 	}
 	svc := must(b.sys.SpawnRoot(actors.Spec{Kind: "service", Name: "service", New: func() actor.Actor { return &service{b} }}))
+	b.service = svc
 	b.client = must(b.sys.SpawnRoot(actors.Spec{Kind: "client", Name: "client", New: func() actor.Actor { return &client{b.mail} }}))
 	b.tree = must(b.sys.SpawnRoot(Spec(&Config{
 		Logger: zap.NewNop(), Program: func(Boot) transports.Program { return transports.Program{} }, Blobs: svc, Transfers: svc, Heartbeat: beat,
