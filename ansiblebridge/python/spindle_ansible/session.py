@@ -110,7 +110,9 @@ class Session(object):
         self._client = runtime.client()
         self.target = Context(reply['context'], reply.get('hello'))
         login = reply.get('login') or reply
-        self.login = Context(login['context'], login.get('hello'))
+        self.login = self.target
+        if login['context'] != reply['context']:
+            self.login = Context(login['context'], login.get('hello'))
 
     def forget(self):
         """Hold no contexts. What was queued for them is lost with them."""

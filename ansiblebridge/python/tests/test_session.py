@@ -1,0 +1,271 @@
+"""Sessions: what goes to the multiplexer when, and what comes of its answers."""
+import json
+import os
+import shutil
+import tempfile
+import unittest
+from unittest import mock
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound, AnsibleModuleError
+from ansible.plugins.connection import ConnectionBase
+
+from spindle_ansible import client as client_mod
+from spindle_ansible import connection as connection_mod
+from spindle_ansible import files
+from spindle_ansible import runtime
+from spindle_ansible import session as session_mod
+from spindle_ansible import wire
+
+
+class Stock(ConnectionBase):
+    """A stock connection plugin, as far as one is looked at."""
+
+    transport = 'local'
+
+    def __init__(self):
+        self.become = None
+        self.default_user = 'me'
+        self._play_context = mock.Mock(remote_addr='web1', remote_user=None, timeout=10, password=None)
+        self._shell = mock.Mock(_IS_WINDOWS=False, **{'get_option.side_effect': KeyError})
+
+    def get_option(self, name):
+        raise KeyError(name)
+
+    exec_command = put_file = fetch_file = close = _connect = None
+
+
+class FakeClient(object):
+    """Remembers calls, and answers them."""
+
+    def __init__(self):
+        self.alive = True
+        self.calls = []
+        self.answers = {}
+
+    def call(self, op, context='', meta=None, parts=(), closure=b'', timeout_ms=0, noreply=False, seconds=None):
+        self.calls.append((op, context, json.loads(json.dumps(meta)), [bytes(part) for part in parts], noreply))
+        answer = self.answers.get(op)
+        if isinstance(answer, list):
+            answer = answer.pop(0)
+        if isinstance(answer, Exception):
+            self.alive = not isinstance(answer, client_mod.ClientError)
+            raise answer
+        if answer is not None:
+            return answer
+        if op == 'connect':
+            hello = {'python': '/usr/bin/python3', 'tmp': '/var/tmp', 'home': '/home/me'}
+            names = ['c%d' % n for n in range(len(meta['hops']))]
+            return result(json.dumps({'context': names[-1], 'hello': hello,
+                                      'login': {'context': names[0], 'hello': hello}}).encode())
+        return result(b'[null]')
+
+    def ops(self):
+        return [call[0] for call in self.calls]
+
+
+def result(out=b'', status=wire.OK, rc=0, text='', err=b''):
+    return client_mod.Result(status, rc, 0, text, out, err)
+
+
+class SessionTest(unittest.TestCase):
+    def setUp(self):
+        self.client = FakeClient()
+        patch = mock.patch.object(runtime, 'client', lambda: self.client)
+        patch.start()
+        self.addCleanup(patch.stop)
+        self.directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.directory)
+        patch = mock.patch.object(session_mod.C, 'DEFAULT_LOCAL_TMP', self.directory)
+        patch.start()
+        self.addCleanup(patch.stop)
+        self.connection = connection_mod.class_for(Stock, 'local')()
+        self.session = self.connection.spindle
+        self.begin()
+
+    def begin(self, **variables):
+        variables.setdefault('ansible_python_interpreter', '/usr/bin/python3')
+        self.session.begin(variables, None, '/play')
+
+    def become(self, user='root'):
+        self.connection.become = mock.Mock()
+        self.connection.become.name = 'sudo'
+        options = {'become_user': user, 'become_flags': None, 'become_pass': None, 'become_exe': None}
+        self.connection.become.get_option.side_effect = options.__getitem__
+
+    def local_file(self, size):
+        path = os.path.join(self.directory, 'file')
+        with open(path, 'wb') as f:
+            f.write(b'x' * size)
+        os.chmod(path, 0o750)
+        os.utime(path, (11, 22))
+        return path
+
+    def test_items_share_a_connection(self):
+        for _ in range(3):
+            self.begin()
+            self.connection.exec_command('id', sudoable=False)
+        self.assertEqual(self.client.ops(), ['connect', 'exec', 'exec', 'exec'])
+        self.assertTrue(self.connection.connected)
+
+    def test_other_settings_are_another_connection(self):
+        self.connection.exec_command('id')
+        self.become()
+        self.begin()
+        self.connection.exec_command('id')
+        self.connection.exec_command('id', sudoable=False)
+        self.assertEqual([(op, context) for op, context, _, _, _ in self.client.calls],
+                         [('connect', ''), ('exec', 'c0'), ('connect', ''), ('exec', 'c1'), ('exec', 'c0')])
+        self.assertEqual(self.client.calls[2][2]['hops'][1]['kwargs']['username'], 'root')
+
+    def test_what_is_queued_rides_in_the_next_call(self):
+        path = self.local_file(10)
+        self.session.queue_op(files.mkdir('/t/dir', temp=True))
+        self.connection.put_file(path, '/t/dir/source')
+        self.session.queue_op(files.chmod('/t/dir/source', 'u+x'))
+        self.assertEqual(self.client.ops(), ['connect'])
+        self.connection.exec_command('run', in_data=b'input', sudoable=False)
+        op, context, meta, parts, _ = self.client.calls[1]
+        self.assertEqual(op, 'exec')
+        self.assertEqual([entry['op'] for entry in meta['pre']], ['mkdir', 'write', 'chmod'])
+        self.assertEqual(meta['pre'][1], {'op': 'write', 'path': '/t/dir/source', 'size': 10, 'mode': 0o750,
+                                          'atime': 11.0, 'mtime': 22.0})
+        self.assertEqual(parts, [b'x' * 10, b'input'])
+        self.connection.exec_command('again')
+        self.assertNotIn('pre', self.client.calls[2][2])
+
+    def test_the_queue_is_flushed_for_another_account(self):
+        self.become()
+        self.session.queue_op(files.mkdir('/t/dir'))
+        self.connection.exec_command('id', sudoable=False)
+        self.assertEqual([(op, context) for op, context, _, _, _ in self.client.calls],
+                         [('connect', ''), ('files', 'c1'), ('exec', 'c0')])
+
+    def test_an_unknown_closure_keeps_the_queue(self):
+        self.session.queue_op(files.mkdir('/t/dir'))
+        self.client.answers['module'] = [result(status=wire.UNKNOWN_CLOSURE), result()]
+        context = self.session.context()
+        self.session.call('module', context, check=False)
+        self.session.call('module', context, check=False)
+        self.assertEqual([len(call[2].get('pre', ())) for call in self.client.calls[1:]], [1, 1])
+
+    def test_removing_waits_for_nothing(self):
+        self.session.queue_op(files.mkdir('/t/a'))
+        self.session.remove('/t/a')
+        self.assertEqual(self.client.ops(), ['connect'])
+        self.session.remove('/t/b')
+        op, _, meta, _, noreply = self.client.calls[-1]
+        self.assertEqual((op, noreply), ('files', True))
+        self.assertEqual(meta['ops'], [{'op': 'remove', 'path': '/t/b', 'recursive': True}])
+
+    def test_removing_without_a_connection_makes_none(self):
+        self.session.remove('/t/b')
+        self.assertEqual(self.client.calls, [])
+
+    def test_large_files_are_transferred_by_path(self):
+        path = self.local_file(124 * 1024 + 1)
+        self.connection.put_file(path, '/t/big')
+        self.assertEqual(self.client.calls[-1][:3],
+                         ('put', 'c0', {'src': path, 'dest': '/t/big', 'mode': 0o750, 'times': True}))
+        self.connection.put_file(self.local_file(124 * 1024), '/t/small')
+        self.assertEqual(self.client.ops(), ['connect', 'put'])
+
+    def test_large_data_is_transferred_from_a_file_that_goes(self):
+        self.connection.put_data('/t/big', b'y' * 200000)
+        op, _, meta, _, _ = self.client.calls[-1]
+        self.assertEqual((op, meta['mode'], meta['times']), ('put', 0o600, False))
+        self.assertEqual(os.listdir(self.directory), [])
+
+    def test_files_that_cannot_be_sent(self):
+        with self.assertRaisesRegex(AnsibleFileNotFound, 'file or module does not exist: /nonexistent/x'):
+            self.connection.put_file('/nonexistent/x', '/t/x')
+        with self.assertRaisesRegex(IOError, "'%s' is not a regular file." % self.directory):
+            self.connection.put_file(self.directory, '/t/x')
+
+    def test_commands_say_goodbye_as_ssh_does(self):
+        self.client.answers['exec'] = result(b'out', rc=2, err=b'err')
+        self.assertEqual(self.connection.exec_command('x'),
+                         (2, b'out', b'errShared connection to web1 closed.\r\n'))
+        self.assertTrue(self.client.calls[-1][2]['tty'])
+        self.assertEqual(self.connection.exec_command('x', in_data=b'i'),
+                         (2, b'out', b'errShared connection to web1 closed.\n'))
+        self.assertFalse(self.client.calls[-1][2]['tty'])
+
+    def test_a_killed_command_has_a_shell_s_status(self):
+        self.client.answers['exec'] = result(rc=-9)
+        self.assertEqual(self.connection.exec_command('x')[0], 137)
+
+    def test_local_commands_run_beside_the_playbook_in_todays_environment(self):
+        with mock.patch.object(runtime, 'mux_environment', lambda: dict(os.environ, GONE='1', CHANGED='old')):
+            with mock.patch.dict(os.environ, {'CHANGED': 'new'}):
+                self.connection.exec_command('x')
+        meta = self.client.calls[-1][2]
+        self.assertEqual(meta['cwd'], '/play')
+        self.assertEqual((meta['env']['CHANGED'], meta['env']['GONE']), ('new', None))
+
+    def test_answers_become_ansibles_errors(self):
+        for status, text, kind, wanted in (
+                (wire.UNREACHABLE, 'Connection timed out.', AnsibleConnectionFailure, '^Connection timed out.$'),
+                (wire.FAILED, 'sudo password is incorrect', AnsibleModuleError, 'sudo password is incorrect'),
+                (wire.ERROR, 'mkdir /x: Permission denied', AnsibleError, 'mkdir /x: Permission denied'),
+                (wire.FAULT, 'defect', AnsibleError, 'defect')):
+            self.client.answers['connect'] = result(status=status, text=text)
+            with self.assertRaisesRegex(kind, wanted):
+                self.session.ensure()
+            self.assertFalse(self.connection.connected)
+
+    def test_a_lost_link_is_told_and_the_next_use_connects_anew(self):
+        self.client.answers['exec'] = [result(status=wire.UNREACHABLE, text='EOF'), result()]
+        with self.assertRaisesRegex(AnsibleConnectionFailure, 'Mitogen was disconnected.*was: EOF'):
+            self.connection.exec_command('x')
+        self.assertFalse(self.connection.connected)
+        self.connection.exec_command('x')
+        self.assertEqual(self.client.ops(), ['connect', 'exec', 'connect', 'exec'])
+
+    def test_a_lost_multiplexer_is_told(self):
+        self.client.answers['exec'] = client_mod.ClientError('gone')
+        with self.assertRaisesRegex(AnsibleConnectionFailure, 'Original error was: gone'):
+            self.connection.exec_command('x')
+        self.assertFalse(self.connection.connected)
+
+    def test_no_multiplexer_is_told(self):
+        with mock.patch.object(runtime, 'client', mock.Mock(side_effect=client_mod.ClientError('refused'))):
+            with self.assertRaisesRegex(AnsibleError, 'The task worker cannot connect.*Original error: refused'):
+                self.connection.exec_command('x')
+
+    def test_contexts_go_with_the_socket_they_came_by(self):
+        self.connection.exec_command('x')
+        self.client.alive = False
+        self.client = FakeClient()
+        self.connection.exec_command('x')
+        self.assertEqual(self.client.ops(), ['connect', 'exec'])
+
+    def test_a_discovered_interpreter_is_changed_over_to(self):
+        self.begin(ansible_python_interpreter='auto',
+                   ansible_facts={'discovered_interpreter_python': '/opt/python'})
+        self.connection.exec_command('x')
+        self.assertEqual(self.client.ops(), ['connect', 'connect', 'exec'])
+        self.assertEqual(self.client.calls[1][2]['hops'][0]['python'], ['/opt/python'])
+        self.begin(ansible_python_interpreter='auto',
+                   ansible_facts={'discovered_interpreter_python': '/usr/bin/python3'})
+        self.session.forget()
+        self.connection.exec_command('x')
+        self.assertEqual(self.client.ops()[3:], ['connect', 'exec'])
+
+    def test_reset_works_on_the_login_hop(self):
+        self.become()
+        self.begin()
+        self.session.ensure()
+        self.connection.reset()
+        self.assertEqual(self.client.calls[-1][:2], ('reset', 'c0'))
+        self.assertFalse(self.connection.connected)
+
+    def test_reset_describes_a_connection_that_others_made(self):
+        self.become()
+        self.begin()
+        self.connection._reset()
+        op, context, meta, _, _ = self.client.calls[-1]
+        self.assertEqual((op, context, len(meta['hops'])), ('reset', '', 1))
+
+
+if __name__ == '__main__':
+    unittest.main()
