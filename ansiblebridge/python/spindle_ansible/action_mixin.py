@@ -198,7 +198,7 @@ class ActionMixin(ActionBase):
         """One call to the agent."""
         session = self._connection.spindle
         context = session.context(sudoable)
-        meta = dict(call.meta, **session.surroundings(call.environment))
+        meta = dict(call.meta, **session.surroundings(context, call.environment))
         closure = call.closure
         for _ in range(2):
             result = session.call('module', context, meta=meta, parts=[call.arguments], closure=closure.digest,

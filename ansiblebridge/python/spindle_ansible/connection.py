@@ -109,7 +109,7 @@ class Connection(ConnectionBase):
         session = self.spindle
         context = session.context(sudoable)
         emulate_tty = sudoable and not in_data and not getattr(session, 'no_tty', False)
-        meta = session.surroundings()
+        meta = session.surroundings(context)
         meta['command'] = cmd.decode('utf-8', 'surrogateescape') if isinstance(cmd, bytes) else str.__str__(cmd)
         meta['tty'] = emulate_tty
         if mitogen_chdir:

@@ -130,6 +130,7 @@ class Multiplexer(object):
         sweep(os.path.dirname(stem))
         self._ready = False
         self._client = None
+        self._client_pid = None
         self._messages = tempfile.TemporaryFile()
         self.environ = dict(os.environ)
         ours, theirs = socket.socketpair()
@@ -147,7 +148,8 @@ class Multiplexer(object):
         finally:
             theirs.close()
         self.binary = binary
-        os.register_at_fork(after_in_child=self._in_child) if hasattr(os, 'register_at_fork') else None
+        if hasattr(os, 'register_at_fork'):
+            os.register_at_fork(after_in_child=self._in_child)
         atexit.register(self.stop)
 
     def _in_child(self):
@@ -162,6 +164,8 @@ class Multiplexer(object):
     def wait_ready(self, seconds=READY_SECONDS):
         """Wait until it listens and answers in our protocol; only in the process that started it."""
         if self._ready:
+            if self.process.poll() is not None:
+                raise Unavailable('%s serve has ended, with exit status %d.' % (self.binary, self.process.returncode))
             return
         limit = time.monotonic() + seconds
         said = b''
@@ -188,10 +192,10 @@ class Multiplexer(object):
 
     def client(self, seconds=client_mod.CONNECT_SECONDS):
         """This process' session, opened when first asked for."""
-        if self._client is None or not self._client.alive:
+        if self._client is None or not self._client.alive or self._client_pid != os.getpid():
             fresh = client_mod.Client(self.path)
             fresh.connect(seconds)
-            self._client = fresh
+            self._client, self._client_pid = fresh, os.getpid()
         return self._client
 
     def stop(self):

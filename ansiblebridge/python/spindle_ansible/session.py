@@ -48,6 +48,7 @@ class Session(object):
         self._key = None
         self._client = None
         self._fresh = False
+        self._entered = None
 
     @property
     def connected(self):
@@ -189,13 +190,19 @@ class Session(object):
         changes.update((k, None) for k in before if k not in now)
         return changes or None
 
-    def directory(self):
-        """Where local tasks run; elsewhere the account's home, where the agent is."""
+    def directory(self, context):
+        """Where a local task runs; elsewhere it is the account's home, where the agent is."""
         if self.connection.spindle_method != 'local' or not self.basedir:
             return None
-        return compat.plain(self.basedir)
+        basedir = compat.plain(self.basedir)
+        if context is self.login or open_to_all(basedir):
+            return basedir
+        if self._entered is None or self._entered[:2] != (context, basedir):
+            found = self.run_ops([{'op': 'exists', 'path': basedir + '/.'}], context)[0]
+            self._entered = (context, basedir, bool(found and found[0]))
+        return basedir if self._entered[2] else None
 
-    def surroundings(self, extra=None):
+    def surroundings(self, context, extra=None):
         """The meta keys of a call that runs something."""
         meta = {}
         env = self.environment()
@@ -203,7 +210,7 @@ class Session(object):
             env = dict(env or {}, **extra)
         if env:
             meta['env'] = env
-        cwd = self.directory()
+        cwd = self.directory(context)
         if cwd:
             meta['cwd'] = cwd
         return meta
@@ -255,6 +262,19 @@ class Session(object):
             raise AnsibleError('timed out: %s' % text)
         self.forget()
         raise AnsibleError('spindle: %s (status %d)' % (text, result.status))
+
+
+def open_to_all(path):
+    """Whether any account may enter a directory, going by its mode and that of those above it."""
+    try:
+        while os.stat(path).st_mode & 0o001:
+            above = os.path.dirname(path)
+            if above == path:
+                return True
+            path = above
+    except OSError:
+        pass
+    return False
 
 
 def local_temp():

@@ -72,7 +72,8 @@ class StrategyMixin(object):
         if not _frozen:
             _frozen.append(True)
             gc.collect()
-            gc.freeze()
+            if hasattr(gc, 'freeze'):
+                gc.freeze()
 
     def _spindle_report(self, task, task_vars):
         """Warn of what is not supported here, where it is said once, and not in every worker."""

@@ -92,6 +92,15 @@ class MuxTest(unittest.TestCase):
             found.stop()
         self.assertEqual(found.process.returncode, -signal.SIGKILL)
 
+    def test_one_that_dies_is_noticed(self):
+        found = self.start(FAKE)
+        found.wait_ready(10)
+        found.wait_ready(10)
+        found.process.kill()
+        found.process.wait()
+        with self.assertRaisesRegex(mux_mod.Unavailable, 'has ended, with exit status -9'):
+            found.wait_ready(10)
+
     def test_a_directory_of_others_is_refused(self):
         os.chmod(self.directory, 0o755)
         os.mkdir(os.path.join(self.directory, 'spindle'), 0o777)

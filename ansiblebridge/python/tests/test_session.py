@@ -84,7 +84,7 @@ class SessionTest(unittest.TestCase):
 
     def begin(self, **variables):
         variables.setdefault('ansible_python_interpreter', '/usr/bin/python3')
-        self.session.begin(variables, None, '/play')
+        self.session.begin(variables, None, '/usr')
 
     def become(self, user='root'):
         self.connection.become = mock.Mock()
@@ -199,8 +199,23 @@ class SessionTest(unittest.TestCase):
             with mock.patch.dict(os.environ, {'CHANGED': 'new'}):
                 self.connection.exec_command('x')
         meta = self.client.calls[-1][2]
-        self.assertEqual(meta['cwd'], '/play')
+        self.assertEqual(meta['cwd'], '/usr')
         self.assertEqual((meta['env']['CHANGED'], meta['env']['GONE']), ('new', None))
+
+    def test_directories_that_another_account_may_not_enter(self):
+        self.assertTrue(session_mod.open_to_all('/usr/bin'))
+        self.assertFalse(session_mod.open_to_all(self.directory))
+        self.become()
+        for answer, wanted in ((b'[false]', None), (b'[true]', self.directory)):
+            self.session.forget()
+            self.session.begin({'ansible_python_interpreter': '/usr/bin/python3'}, None, self.directory)
+            self.client.answers['files'] = result(answer)
+            for _ in range(2):
+                self.connection.exec_command('pwd')
+                self.assertEqual(self.client.calls[-1][2].get('cwd'), wanted)
+            self.connection.exec_command('pwd', sudoable=False)
+            self.assertEqual(self.client.calls[-1][2]['cwd'], self.directory)
+        self.assertEqual(self.client.ops().count('files'), 2)
 
     def test_answers_become_ansibles_errors(self):
         for status, text, kind, wanted in (
