@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -24,6 +25,7 @@ const lineLimit = 160
 type painter struct {
 	color bool
 	now   time.Time
+	pumps bool // show pumps, too: most readers have no use for them
 }
 
 // branch is a node with those below it. It has no record when only something below it was seen.
@@ -93,7 +95,7 @@ func (p painter) write(w io.Writer, m multiplexer) {
 	fmt.Fprintf(w, "%s  ", p.paint(fmt.Sprintf("spindle %s, pid %d", m.Version, m.PID), bold))
 	fmt.Fprintf(w, "for ansible-playbook %d, %s\n", m.Owner, m.Socket)
 
-	grown := grow(m.Nodes)
+	grown := grow(p.shown(m.Nodes))
 	var lines []string
 	for _, top := range grown.below {
 		lines = append(lines, strings.Split(top.draw().String(), "\n")...)
@@ -111,6 +113,14 @@ func (p painter) write(w io.Writer, m multiplexer) {
 	for i, row := range rows {
 		fmt.Fprintln(w, strings.TrimRight(p.line(row, widths, i == 0), " "))
 	}
+}
+
+// shown leaves out what the reader did not ask for. A pump with an error is always of interest.
+func (p painter) shown(nodes []census.Node) []census.Node {
+	if p.pumps {
+		return nodes
+	}
+	return slices.DeleteFunc(slices.Clone(nodes), func(n census.Node) bool { return n.Kind == "pump" && n.LastError == "" })
 }
 
 // cells are one node's columns behind its name.

@@ -20,6 +20,7 @@ func TestPaint(t *testing.T) {
 			Path: "spindle/tree/ssh:deploy@web1", Kind: "hop", State: "ready", Queued: 3, Restarts: 1, BytesIn: 2048, BytesOut: 5 << 20,
 			LastError: "connection\nreset", LastMessage: "Frame", Busy: 2 * time.Second, Born: noon.Add(-time.Minute),
 		},
+		{Path: "spindle/tree/ssh:deploy@web1/reader", Kind: "pump", State: "running"},
 		{Path: "spindle/tree/ssh:deploy@web1/sudo:root", Kind: "hop", State: "dialing", Born: noon.Add(-100 * time.Millisecond)},
 		{Path: "spindle/tree/ssh:\x1b[31mevil", Kind: "hop", State: "gone", LastError: "\x1b]0;title\a", Born: noon.Add(-26 * time.Hour)},
 	}}
@@ -36,7 +37,10 @@ spindle                  root  running      .         .        .        .   1m30
 	if diff := cmp.Diff(want, plain.String()); diff != "" {
 		t.Errorf("tree mismatch (-want +got):\n%s", diff)
 	}
-	painter{now: noon, color: true}.write(&colored, m)
+	painter{now: noon, color: true, pumps: true}.write(&colored, m)
+	if !strings.Contains(colored.String(), "── reader ") {
+		t.Errorf("no pump is shown though they were asked for: %q", colored.String())
+	}
 	if !strings.Contains(colored.String(), "\x1b[32mready") {
 		t.Errorf("a ready hop is not green: %q", colored.String())
 	}

@@ -27,7 +27,7 @@ type multiplexer struct {
 }
 
 func newTreeCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, pumps bool
 	var timeout time.Duration
 	var dirs []string
 	cmd := &cobra.Command{
@@ -69,7 +69,7 @@ The tree is read without asking the parts themselves, so it shows a part that ha
 				fmt.Fprintf(out, "No multiplexer of yours is running (looked in %s).\n", strings.Join(dirs, " and "))
 				return nil
 			}
-			p := painter{color: wantsColor(out), now: time.Now()}
+			p := painter{color: wantsColor(out), now: time.Now(), pumps: pumps}
 			for i, one := range found {
 				if i > 0 {
 					fmt.Fprintln(out)
@@ -80,6 +80,7 @@ The tree is read without asking the parts themselves, so it shows a part that ha
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, for programs")
+	cmd.Flags().BoolVar(&pumps, "pumps", false, "show the goroutines that work for an actor, too")
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Second, "how long to wait for answers")
 	cmd.Flags().StringSliceVar(&dirs, "dir", nil, "look for sockets in this directory, instead of $XDG_RUNTIME_DIR/spindle and /tmp/spindle-<uid>")
 	return cmd

@@ -178,7 +178,7 @@ func (p *peeker) look(ctx context.Context) bool {
 	cmd := exec.CommandContext(ctx, p.binary, "tree")
 	cmd.Env = append(os.Environ(), p.command...)
 	out, err := cmd.Output()
-	if err != nil || !bytes.Contains(out, []byte("ssh:")) {
+	if err != nil || !bytes.Contains(out, []byte("interpreter")) {
 		return false
 	}
 	if lines := bytes.Count(out, []byte("\n")); lines >= p.lines {
