@@ -17,7 +17,7 @@
 // killed is removed by the next one.
 //
 // Namespaces need root. [New] skips a test loudly where they cannot be had, and fails it where SPINDLE_TEST_REQUIRE is
-// set, as it is in CI. Tests that need less use [Loopback]: one sshd of the calling user on a loopback address.
+// set, as it is in CI. Where there is no root, [Loopback] is a target: an sshd of the calling user on a loopback address.
 //
 // Test it with: go test -tags e2e ./tests/env
 package env

@@ -1,0 +1,43 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"spindle/tests/env"
+)
+
+// TestWithoutRoot is what can be shown by a plain user, on any machine with an sshd: a target on loopback, one play, the same result.
+func TestWithoutRoot(t *testing.T) {
+	l := env.NewLoopback(t)
+	plugins := l.Run(t, "", env.Binary(t), "plugins")
+	if plugins.Code != 0 {
+		t.Fatalf("spindle plugins: %+v", plugins)
+	}
+	play := "- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.command: echo works\n" +
+		"    - ansible.builtin.copy: {content: \"{{ 'x' * 300000 }}\", dest: \"" + l.Dir + "/{{ which }}\"}\n"
+	for name, text := range map[string]string{"play.yml": play, "hosts": l.Inventory("here")} {
+		if err := os.WriteFile(filepath.Join(l.Dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	recap := map[string]string{}
+	for _, strategy := range []string{"linear", "mitogen_linear"} {
+		config := "[defaults]\nstrategy = " + strategy + "\nstrategy_plugins = " + strings.TrimSpace(plugins.Stdout) + "\n"
+		o := l.Run(t, config, "ansible-playbook", "-i", "hosts", "-e", "which="+strategy, "play.yml")
+		if o.Code != 0 {
+			t.Fatalf("%s: %+v", strategy, o)
+		}
+		_, recap[strategy], _ = strings.Cut(o.Stdout, "PLAY RECAP")
+		if f, err := os.Stat(filepath.Join(l.Dir, strategy)); err != nil || f.Size() != 300000 {
+			t.Errorf("%s: the copied file: %v", strategy, err)
+		}
+	}
+	if recap["linear"] != recap["mitogen_linear"] {
+		t.Errorf("recap %q, want %q", recap["mitogen_linear"], recap["linear"])
+	}
+}
