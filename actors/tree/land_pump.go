@@ -58,6 +58,12 @@ func (l *fileLander) add(piece []byte) bool {
 // end says that nothing more comes.
 func (l *fileLander) end() { close(l.pieces) }
 
+// interrupted is the error of a transfer whose size or digest is not right; it holds the destination.
+type interrupted string
+
+// Error is the contract's text (§4.1), dot and all.
+func (dest interrupted) Error() string { return "transfer of '" + string(dest) + "' was interrupted." }
+
 // getHead is the line in front of a file's content (docs/protocol.md §6, op get).
 type getHead struct {
 	Size  int64   `json:"size"`
@@ -122,13 +128,13 @@ func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)
 			sum.Write(piece)
 			written += int64(len(piece))
 			if len(pending) > sha256.Size {
-				return fmt.Errorf("transfer of '%s' was interrupted.", dest) //nolint:staticcheck // the contract's text (§4.1)
+				return interrupted(dest)
 			}
 		}
 		stored(n)
 	}
 	if head == nil || written != head.Size || subtle.ConstantTimeCompare(sum.Sum(nil), pending) != 1 {
-		return fmt.Errorf("transfer of '%s' was interrupted.", dest) //nolint:staticcheck // the contract's text (§4.1)
+		return interrupted(dest)
 	}
 	if err := tmp.Chmod(os.FileMode(head.Mode & 0o777)); err != nil {
 		return err
