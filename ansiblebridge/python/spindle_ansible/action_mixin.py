@@ -257,7 +257,10 @@ class ActionMixin(ActionBase):
         context = session.context()
         base = self._connection.spindle_temp_dir(context)
         path = '%s/%s%016x' % (base.rstrip('/'), texts.TEMP_PREFIX, random.SystemRandom().getrandbits(64))
-        temp = not (self._spindle_async or self._task.async_val or C.DEFAULT_KEEP_REMOTE_FILES)
+        detached = self._spindle_async or self._task.async_val
+        if detached:
+            path += '-tmp-'  # async_wrapper outlives us, and removes only directories of such names
+        temp = not (detached or C.DEFAULT_KEEP_REMOTE_FILES)
         session.queue_op(files.mkdir(path, temp=temp), context=context)
         self._cleanup_remote_tmp = True
         self._connection._shell.tmpdir = path

@@ -32,7 +32,7 @@ BAD_COMPRESSION = 'expected yes/no/true/false/0/1, got %r'
 HANGUP = 'Shared connection to %s closed.'
 
 UNSUPPORTED = 'Spindle: %s is not supported yet; what uses it runs over Ansible\'s own connection.'
-UNAVAILABLE = 'Spindle is not used in this run, which goes on over Ansible\'s own connections: %s'
+UNAVAILABLE = 'Spindle is not used, and the run goes on over Ansible\'s own connections: %s'
 
 # Content up to this size travels inside the next call instead of in a transfer of its own.
 SMALL_FILE = 124 * 1024
