@@ -73,14 +73,14 @@ e2e: ## run the end-to-end tests: real Ansible, sshd and sudo
 demo: ## see it work: one playbook under stock Ansible and under Spindle, on a throw-away target
 	@tools/need.sh ansible-playbook=ansible-core ssh=openssh-client $(PYTHON)=python3
 	@$(MAKE) --no-print-directory build
-	@$(GO) build -o bin/demo ./benchmarks/cmd/demo
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/demo ./benchmarks/cmd/demo
 	@bin/demo $(ARGS)
 
 bench-quick: ## compare stock Ansible, Mitogen and Spindle side by side (ROUNDS=5, ARGS='--only ping')
 	@tools/need.sh ansible-playbook=ansible-core ssh=openssh-client $(PYTHON)=python3
 	-@tools/need.sh /usr/share/doc/ansible-mitogen=ansible-mitogen
 	@$(MAKE) --no-print-directory build
-	@$(GO) build -o bin/bench ./benchmarks/cmd/bench
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/bench ./benchmarks/cmd/bench
 	@bin/bench --rounds $(ROUNDS) $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME

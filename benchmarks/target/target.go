@@ -218,7 +218,13 @@ Subsystem sftp internal-sftp
 
 func (t *Target) withSSHD(sshd, dir string, root bool) (func(net.Listener) (func() error, error), error) {
 	config := filepath.Join(dir, "sshd_config")
-	if err := os.WriteFile(config, fmt.Appendf(nil, settings, dir), 0o600); err != nil {
+	text := fmt.Sprintf(settings, dir)
+	if !root {
+		// Only root can hand a terminal to the right group where devpts does not do it by itself, and sshd ends the session otherwise.
+		// Ansible asks for one now and then, and does as well without.
+		text += "PermitTTY no\n"
+	}
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	if root {
