@@ -7,6 +7,7 @@ import threading
 from spindle_ansible import wire
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
 
 
 class Server(object):

@@ -1,0 +1,154 @@
+"""Real playbooks over the stand-in multiplexer: what is asked of it, how often, and what the user sees."""
+import collections
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from tests.support import ROOT
+
+PLAYBOOK = shutil.which('ansible-playbook', path='/usr/bin') or shutil.which('ansible-playbook')
+
+HEAD = '- hosts: all\n  gather_facts: false\n  tasks:\n'
+
+
+@unittest.skipUnless(PLAYBOOK, 'there is no ansible-playbook')
+class PlaybookTest(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.package = os.path.join(self.directory, 'package')
+        for name in ('plugins', 'spindle_ansible', 'tests'):
+            shutil.copytree(os.path.join(ROOT, name), os.path.join(self.package, name),
+                            ignore=shutil.ignore_patterns('__pycache__'))
+        import spindle_wire
+        shutil.copy(spindle_wire.__file__, self.package)
+        self.log = os.path.join(self.directory, 'log')
+        self.environ = dict(
+            os.environ, HOME=self.directory, XDG_RUNTIME_DIR=self.directory, FAKE_MUX_LOG=self.log, LC_ALL='C.UTF-8',
+            SPINDLE_BINARY=os.path.join(self.package, 'tests', 'fake_mux.py'), ANSIBLE_STRATEGY='mitogen_linear',
+            ANSIBLE_STRATEGY_PLUGINS=os.path.join(self.package, 'plugins', 'strategy'),
+            ANSIBLE_ACTION_PLUGINS=os.path.join(self.package, 'plugins', 'action'), ANSIBLE_NOCOLOR='1',
+            ANSIBLE_PYTHON_INTERPRETER=sys.executable, ANSIBLE_DEPRECATION_WARNINGS='0', ANSIBLE_LOCALHOST_WARNING='0')
+
+    def play(self, tasks, code=0, inventory='one ansible_connection=local\n', head=HEAD, **environ):
+        for name, text in (('play.yml', head + tasks), ('inventory', inventory)):
+            with open(os.path.join(self.directory, name), 'w') as f:
+                f.write(text)
+        if os.path.exists(self.log):
+            os.unlink(self.log)
+        done = subprocess.run([PLAYBOOK, '-v', '-i', 'inventory', 'play.yml'], cwd=self.directory, timeout=120,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env=dict(self.environ, **environ))
+        self.output = done.stdout.decode()
+        self.assertEqual(done.returncode, code, self.output)
+        calls = []
+        if os.path.exists(self.log):
+            with open(self.log) as f:
+                calls = [json.loads(line)[0] for line in f]
+        return collections.Counter(calls)
+
+    def test_a_loop_is_one_call_an_item(self):
+        calls = self.play('  - command: echo {{ item }}\n    loop: [1, 2, 3, 4, 5]\n')
+        self.assertEqual((calls['connect'], calls['module'], calls['files'], calls['exec']), (1, 5, 0, 0))
+
+    def test_a_task_is_one_call(self):
+        calls = self.play('  - command: echo one\n  - stat: path=/etc\n  - shell: echo two\n')
+        self.assertEqual((calls['connect'], calls['module'], calls['files'], calls['exec']), (3, 3, 0, 0))
+
+    def test_closures_are_registered_once_by_the_parent(self):
+        calls = self.play('  - command: echo one\n  - command: echo two\n',
+                          inventory='one ansible_connection=local\ntwo ansible_connection=local\n')
+        self.assertEqual((calls['closure'], calls['module']), (2, 4))
+
+    def test_a_small_file_is_two_calls_and_a_farewell(self):
+        calls = self.play('  - copy: {content: abc, dest: "{{ playbook_dir }}/made", mode: "0640"}\n')
+        self.assertEqual((calls['module'], calls['files'], calls['put']), (2, 1, 0))
+        made = os.path.join(self.directory, 'made')
+        self.assertEqual(os.stat(made).st_mode & 0o777, 0o640)
+        calls = self.play('  - copy: {content: abc, dest: "{{ playbook_dir }}/made", mode: "0640"}\n')
+        self.assertEqual((calls['module'], calls['put']), (2, 0))
+        self.assertIn('changed=0', self.output)
+
+    def test_a_large_file_is_transferred(self):
+        with open(os.path.join(self.directory, 'large'), 'wb') as f:
+            f.write(os.urandom(300000))
+        calls = self.play('  - copy: {src: large, dest: "{{ playbook_dir }}/made"}\n')
+        self.assertEqual(calls['put'], 1)
+
+    def test_scripts_and_raw_commands(self):
+        with open(os.path.join(self.directory, 'it.sh'), 'w') as f:
+            f.write('#!/bin/sh\necho scripted\n')
+        calls = self.play('  - script: it.sh\n  - raw: echo raw\n')
+        self.assertEqual((calls['exec'], calls['module']), (2, 0))
+        self.assertIn('"stdout": "scripted\\r\\n"', self.output)
+        self.assertIn('Shared connection to one closed.', self.output)
+
+    def test_modules_of_other_kinds_are_run_by_ansibles_own_payload(self):
+        os.mkdir(os.path.join(self.directory, 'library'))
+        with open(os.path.join(self.directory, 'library', 'old'), 'w') as f:
+            f.write('#!/bin/sh\n. $1\necho "{\\"changed\\": false, \\"msg\\": \\"hello $who\\"}"\n')
+        calls = self.play('  - old: who=you\n')
+        self.assertEqual((calls['exec'], calls['module']), (1, 0))
+        self.assertIn('"msg": "hello you"', self.output)
+
+    def test_actions_that_need_no_connection_make_none(self):
+        calls = self.play('  - debug: msg=hello\n  - set_fact: {a: 1}\n')
+        self.assertEqual(calls, {})
+
+    def test_unreachable_hosts(self):
+        inventory = 'one ansible_host=unreachable1 ansible_connection=ssh\n'
+        self.play('  - command: echo one\n', code=4, inventory=inventory)
+        self.assertIn('UNREACHABLE! => {"changed": false, "msg": "Connection timed out."', self.output)
+
+    def test_a_become_that_fails_is_the_tasks_failure(self):
+        self.play('  - command: id\n    become: true\n    become_user: nobody-at-all\n', code=2)
+        self.assertIn('sudo password is incorrect', self.output)
+        self.assertIn('unreachable=0    failed=1', self.output)
+
+    def test_what_is_not_supported_goes_the_stock_way_with_one_warning(self):
+        calls = self.play('  - command: echo {{ item }}\n    loop: [1, 2]\n    vars: {mitogen_via: other}\n' * 2)
+        self.assertEqual(calls['module'], 0)
+        self.assertEqual(' '.join(self.output.split()).count('mitogen_via is not supported yet'), 1)
+        self.assertIn('failed=0', self.output)
+
+    def test_without_a_multiplexer_everything_goes_the_stock_way_with_one_warning(self):
+        for environ, told in (({'SPINDLE_BINARY': '/nonexistent'}, 'SPINDLE_BINARY names /nonexistent'),
+                              ({'FAKE_MUX_FAIL': '1'}, 'did not start (spindle: unknown command)')):
+            self.play('  - command: echo {{ item }}\n    loop: [1, 2]\n' * 2, **environ)
+            text = ' '.join(self.output.split())
+            self.assertEqual(text.count('Spindle is not used'), 1)
+            self.assertIn(told, text)
+            self.assertIn('ok=2 changed=2', text)
+
+    def test_stock_strategies_stay_stock(self):
+        calls = self.play('  - command: echo one\n', head=HEAD.replace('false\n', 'false\n  strategy: linear\n', 1))
+        self.assertEqual(calls, {})
+        self.play('  - command: echo one\n', code=2, inventory='one ansible_connection=mitogen_ssh\n',
+                  ANSIBLE_STRATEGY='linear',
+                  ANSIBLE_CONNECTION_PLUGINS=os.path.join(self.package, 'plugins', 'connection'))
+        self.assertIn('Mitogen connection types may only be instantiated when', self.output)
+
+    def test_the_stack_is_shown(self):
+        os.mkdir(os.path.join(self.directory, 'library'))
+        with open(os.path.join(self.directory, 'library', 'mitogen_get_stack.py'), 'w'):
+            pass
+        calls = self.play('  - mitogen_get_stack:\n    vars: {ansible_python_interpreter: python3000}\n')
+        self.assertEqual(calls['connect'], 0)
+        self.assertIn('"python3000"', self.output)
+        self.assertIn('"method": "local"', self.output)
+
+    def test_a_task_that_takes_too_long_leaves_the_next_one_alone(self):
+        self.play('  - command: sleep 30\n    timeout: 1\n    ignore_errors: true\n  - command: echo next\n')
+        self.assertIn('ok=2', self.output)
+
+    def test_nothing_is_left(self):
+        self.play('  - command: echo one\n')
+        self.assertEqual([name for name in os.listdir(self.directory) if name.startswith('spindle')], [])
+
+
+if __name__ == '__main__':
+    unittest.main()
