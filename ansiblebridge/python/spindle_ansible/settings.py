@@ -54,7 +54,8 @@ class Interpreter(object):
 
     def __init__(self, variables, templar):
         self.configured = compat.config_value('INTERPRETER_PYTHON', variables, 'auto') or ''
-        value = compat.plain(compat.template(templar, self.configured.strip()))
+        # Stripping comes last: newer versions template only what is marked as trusted, and strip() loses the mark.
+        value = (compat.plain(compat.template(templar, self.configured)) or '').strip()
         self.auto = not value or value in compat.AUTO_MODES
         self.mode = value or 'auto'
         if self.auto:
@@ -100,9 +101,8 @@ def words(value):
     return [compat.plain(word) for word in shlex.split(compat.plain(value))] if value else []
 
 
-def compression(variables):
-    """mitogen_ssh_compression, which is strict about its values."""
-    value = variables.get('mitogen_ssh_compression', True)
+def compression(value):
+    """The value of mitogen_ssh_compression, which is strict about its values."""
     if isinstance(value, bool):
         return value
     try:
@@ -154,7 +154,7 @@ def ssh_hop(source, python):
     verbosity = number(source.get('verbosity'), 0) or number(source.variable('mitogen_ssh_debug_level'), 0)
     return {
         'check_host_keys': 'enforce' if (C.HOST_KEY_CHECKING if check is None else boolean(check)) else 'ignore',
-        'compression': compression(source.variables),
+        'compression': compression(source.variable('mitogen_ssh_compression', True)),
         'connect_timeout': timeout(source),
         'hostname': compat.plain(source.get('host') or source.connection._play_context.remote_addr),
         'identities_only': False,
@@ -210,7 +210,7 @@ def timeout(source):
 
 def remote_name(source):
     """What the target shows of us: null for who and where we are."""
-    return 'ansible' if source.variables.get('mitogen_mask_remote_name') else None
+    return 'ansible' if source.variable('mitogen_mask_remote_name') else None
 
 
 HOPS = {'local': local_hop, 'ssh': ssh_hop}

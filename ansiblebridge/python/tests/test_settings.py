@@ -87,9 +87,9 @@ class SettingsTest(unittest.TestCase):
 
     def test_compression_is_strict(self):
         for given, wanted in (('yes', True), ('no', False), ('0', False), (False, False), ('true', True)):
-            self.assertEqual(settings.compression({'mitogen_ssh_compression': given}), wanted)
+            self.assertEqual(settings.compression(given), wanted)
         with self.assertRaisesRegex(AnsibleConnectionFailure, "expected yes/no/true/false/0/1, got 'maybe'"):
-            settings.compression({'mitogen_ssh_compression': 'maybe'})
+            settings.compression('maybe')
 
     def test_keepalive_of_nothing_is_the_default(self):
         hop, = self.hops(connection(), {'mitogen_ssh_keepalive_interval': '0', 'mitogen_ssh_keepalive_count': '3'})
