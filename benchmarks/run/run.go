@@ -81,6 +81,25 @@ func (l *Lab) Run(ctx context.Context, e Engine, command string, args ...string)
 	return result
 }
 
+// Says returns the first line that a command prints, or its name. It is run in the lab, because even `ansible --version` makes a directory
+// in the user's home.
+func (l *Lab) Says(ctx context.Context, command string, args ...string) string {
+	config, err := l.configure(Stock())
+	if err != nil {
+		return command
+	}
+	cmd := exec.CommandContext(ctx, command, args...)
+	cmd.Dir = l.Dir
+	cmd.Env = l.environment(Stock(), config)
+	cmd.WaitDelay = grace
+	out, err := cmd.Output()
+	if err != nil {
+		return command
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return strings.TrimSpace(line)
+}
+
 // watch runs Watch, if there is one, until the returned function is called, which waits for it.
 func (l *Lab) watch(ctx context.Context) func() {
 	if l.Watch == nil {

@@ -85,7 +85,7 @@ func (o options) compare(ctx context.Context) (err error) {
 	if err := b.count(ctx); err != nil {
 		return err
 	}
-	report := b.report()
+	report := b.report(ctx)
 	report.WriteMarkdown(os.Stdout)
 	if o.json != "" {
 		return report.WriteJSON(o.json)
@@ -294,7 +294,7 @@ func (b *bench) progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, format+"\n", args...)
 }
 
-func (b *bench) report() report {
+func (b *bench) report(ctx context.Context) report {
 	r := report{
 		Taken:  time.Now().UTC().Format("2006-01-02 15:04 MST"),
 		CPUs:   runtime.NumCPU(),
@@ -304,7 +304,9 @@ func (b *bench) report() report {
 		Notes:  b.notes,
 		Delay:  b.delay.String(),
 	}
-	r.Ansible = firstLine("ansible", "--version")
-	r.Spindle = firstLine(b.spindle, "version")
+	r.Ansible = b.labs[oneNode].Says(ctx, "ansible", "--version")
+	if binary, err := filepath.Abs(b.spindle); err == nil {
+		r.Spindle = b.labs[oneNode].Says(ctx, binary, "version")
+	}
 	return r
 }

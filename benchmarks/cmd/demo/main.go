@@ -93,7 +93,7 @@ func (o options) show(ctx context.Context) (err error) {
 	}
 	fmt.Printf("One playbook, twice: %s on a throw-away target, with a round trip of %v to it.\n\n", "benchmarks/playbooks/demo.yml", 2*o.delay)
 	fmt.Printf("  target    %s on %s, account %s\n", machine.Server, line.Addr(), machine.User)
-	fmt.Printf("  ansible   %s\n\n", firstLine("ansible-playbook", "--version"))
+	fmt.Printf("  ansible   %s\n\n", lab.Says(ctx, "ansible-playbook", "--version"))
 
 	d := demo{lab: lab, line: line, playbook: filepath.Join(sub("p"), "demo.yml")}
 	stock, err := d.run(ctx, run.Stock())
@@ -189,13 +189,4 @@ func (p *peeker) look(ctx context.Context) bool {
 
 func indent(text string) string {
 	return "  " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ") + "\n"
-}
-
-func firstLine(name string, args ...string) string {
-	out, err := exec.Command(name, args...).Output()
-	if err != nil {
-		return name
-	}
-	line, _, _ := strings.Cut(string(out), "\n")
-	return strings.TrimSpace(line)
 }
