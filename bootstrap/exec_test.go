@@ -41,14 +41,30 @@ func TestExec(t *testing.T) {
 			{"pre and input", meta{"argv": []string{"cat", r.dir + "/pre", "-"}, "pre": []any{
 				meta{"op": "mkdir", "path": r.dir + "/sub"}, meta{"op": "write", "path": r.dir + "/pre", "size": 4},
 			}}, "pre\nrest", ok("pre\nrest", "")},
-			{"pre fails", meta{"argv": []string{"echo"}, "pre": []any{meta{"op": "mkdir", "path": r.dir + "/sub"}}}, "",
-				result{wire.Result{Status: wire.StatusError, Errno: 17, Text: "mkdir " + r.dir + "/sub: File exists"}, "", ""}},
-			{"no such program", meta{"argv": []string{"/nonexistent/x"}}, "",
-				result{wire.Result{Status: wire.StatusError, Errno: 2, Text: "exec /nonexistent/x: No such file or directory"}, "", ""}},
-			{"not a program", meta{"argv": []string{"/etc/passwd"}}, "",
-				result{wire.Result{Status: wire.StatusError, Errno: 13, Text: "exec /etc/passwd: Permission denied"}, "", ""}},
-			{"no such directory", meta{"argv": []string{"pwd"}, "cwd": "/nonexistent"}, "",
-				result{wire.Result{Status: wire.StatusError, Errno: 2, Text: "chdir /nonexistent: No such file or directory"}, "", ""}},
+			{
+				"pre fails",
+				meta{"argv": []string{"echo"}, "pre": []any{meta{"op": "mkdir", "path": r.dir + "/sub"}}},
+				"",
+				result{wire.Result{Status: wire.StatusError, Errno: 17, Text: "mkdir " + r.dir + "/sub: File exists"}, "", ""},
+			},
+			{
+				"no such program",
+				meta{"argv": []string{"/nonexistent/x"}},
+				"",
+				result{wire.Result{Status: wire.StatusError, Errno: 2, Text: "exec /nonexistent/x: No such file or directory"}, "", ""},
+			},
+			{
+				"not a program",
+				meta{"argv": []string{"/etc/passwd"}},
+				"",
+				result{wire.Result{Status: wire.StatusError, Errno: 13, Text: "exec /etc/passwd: Permission denied"}, "", ""},
+			},
+			{
+				"no such directory",
+				meta{"argv": []string{"pwd"}, "cwd": "/nonexistent"},
+				"",
+				result{wire.Result{Status: wire.StatusError, Errno: 2, Text: "chdir /nonexistent: No such file or directory"}, "", ""},
+			},
 			{"closes all", meta{"command": "exec <&- >&- 2>&-; exit 5"}, "", result{wire.Result{RC: 5}, "", ""}},
 			{"SIGPIPE", meta{"argv": []string{"sh", "-c", "yes | head -n 1"}}, "", ok("y\n", "")},
 		} {
@@ -164,7 +180,7 @@ func TestTimeoutKillsTheGroup(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("mismatch (-want +got):\n%s", diff)
 		}
-		if d := time.Since(started); d < 300*time.Millisecond {
+		if d := time.Since(started); d < 280*time.Millisecond { // Python 2 has a coarse clock
 			t.Errorf("timed out after %v", d)
 		}
 		// One that does not want to go is made to.

@@ -14,8 +14,11 @@ def fork(link, fds, control, task):
         # While it is our code that runs, being told to end must not leave half a file behind.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         os.setsid()
-        # The warden must know of this group before anything can go wrong with the agent, so it hears it from here.
+        # The warden hears of this group from here, and nothing is done before. Where the agent has ended meanwhile, the
+        # warden may not have listened any more; where it has not, the warden will read this when it has.
         record(link.warden, b'G%d' % os.getpid())
+        if os.getppid() != link.pid:
+            return 0
         for target, fd in enumerate(fds):
             if fd is not None:
                 os.dup2(fd, target)

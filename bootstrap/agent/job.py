@@ -125,7 +125,7 @@ class Job(object):
         if self.pid is None or self.status is not None:
             self.finish()
         else:
-            signal_group(self.pid, signal.SIGTERM)
+            signal_child(self.pid, signal.SIGTERM)
             self.next = monotonic() + GRACE
 
     def alarm(self, now):
@@ -146,7 +146,7 @@ class Job(object):
                 self.update()
             elif not self.killed:
                 self.killed = True
-                signal_group(self.pid, signal.SIGKILL)
+                signal_child(self.pid, signal.SIGKILL)
                 self.next = now + GRACE
             else:
                 self.finish()  # not ours to kill, or stuck in the kernel: nobody waits for it

@@ -65,6 +65,17 @@ def signal_group(group, number):
     return True
 
 
+def signal_child(pid, number):
+    """Signals the group of a child that was not reaped; one so new that it has none yet gets the signal alone."""
+    try:
+        if os.getpgid(pid) != pid:
+            os.kill(pid, number)
+        else:
+            os.killpg(pid, number)
+    except OSError:
+        pass
+
+
 def reap():
     """The children that have ended, as (pid, wait status)."""
     found = []

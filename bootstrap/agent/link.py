@@ -8,6 +8,7 @@ class Link(object):
         self.rfd = rfd
         self.wfd = wfd
         self.warden = warden  # where the warden reads records
+        self.pid = os.getpid()
         self.cwd = cwd
         self.digest = digest
         self.signals = signals  # as they were, for children
@@ -24,7 +25,6 @@ class Link(object):
         self.out = b''  # the frame, or its rest, that is being written
         self.facts = None
         self.home = None
-        self.orphaned = False
         self.stopping = None
         self.heard = monotonic()
         self.silence = 0
@@ -259,7 +259,6 @@ class Link(object):
         self.note(b'g%d' % group)
 
     def orphan(self, events=0):
-        self.orphaned = True
         self.stopping = 'the warden has gone'
 
     def alarms(self):

@@ -53,7 +53,10 @@ def serve(rfd, wfd, records, life, cwd, packed, signals):
             # Others may have these descriptors, and not expect that they do not block.
             for fd, old in flags:
                 fcntl.fcntl(fd, fcntl.F_SETFL, old)
-            if link.orphaned:
+            if drain(life)[1]:  # asked here, as both may have ended at once
+                for pid in link.pids:
+                    if os.getpgid(pid) != pid:  # too new for the ledger's groups
+                        os.kill(pid, signal.SIGKILL)
                 link.ledger.sweep()
         finally:
             os._exit(code)
