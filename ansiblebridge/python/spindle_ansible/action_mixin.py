@@ -8,6 +8,7 @@ from memory take Ansible's own way: its payload, over our connection.
 """
 import os
 import random
+import shlex
 
 from ansible import constants as C
 from ansible.executor.interpreter_discovery import InterpreterDiscoveryRequiredError
@@ -52,6 +53,7 @@ class ModuleCall(bytes):
     variables = None
     arguments = b''
     meta = None
+    environment = None
 
 
 def shell_result(error=None):
@@ -238,7 +240,6 @@ class ActionMixin(ActionBase):
         if executable is None:
             executable = self._play_context.executable
         if executable:
-            import shlex
             cmd = executable + ' -c ' + shlex.quote(cmd)
         display.debug('_low_level_execute_command(): executing: %s' % (cmd,))
         rc, out, err = self._connection.exec_command(cmd, in_data=in_data, sudoable=sudoable)

@@ -7,8 +7,9 @@ changing its class.
 """
 import os
 import stat
+import tempfile
 
-from ansible.errors import AnsibleFileNotFound
+from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.module_utils.common.text.converters import to_bytes
 from ansible.plugins.connection import ConnectionBase
 
@@ -90,14 +91,13 @@ class Connection(ConnectionBase):
         """The same for any account."""
         found = context.hello.get('tmp')
         if not found:
-            from ansible.errors import AnsibleError
             raise AnsibleError(texts.NO_TEMP_DIR % '\n    '.join(context.hello.get('tmp_tried') or []))
         return found
 
     @property
     def delegate_to_hostname(self):
         """The name of the host that the task was delegated to."""
-        return getattr(self.spindle, 'delegate_to', None)
+        return self.spindle.delegate_to
 
     @property
     def loader_basedir(self):
@@ -108,7 +108,7 @@ class Connection(ConnectionBase):
         """Run a command line in the account's login shell: (rc, stdout, stderr)."""
         session = self.spindle
         context = session.context(sudoable)
-        emulate_tty = sudoable and not in_data and not getattr(session, 'no_tty', False)
+        emulate_tty = sudoable and not in_data and not session.no_tty
         meta = session.surroundings(context)
         meta['command'] = cmd.decode('utf-8', 'surrogateescape') if isinstance(cmd, bytes) else str.__str__(cmd)
         meta['tty'] = emulate_tty
@@ -144,7 +144,6 @@ class Connection(ConnectionBase):
             content = bytes(data)
             self.spindle.queue_op(files.write(_text(out_path), content, mode, utimes), content)
             return
-        import tempfile
         fd, path = tempfile.mkstemp(dir=session_mod.local_temp())
         try:
             with os.fdopen(fd, 'wb') as f:

@@ -40,7 +40,9 @@ class Session(object):
         self.variables = {}
         self.templar = None
         self.basedir = None
-        self.depth = 0
+        self.delegate_to = None
+        self.depth = 0  # actions may run others
+        self.no_tty = False
         self.queue = files.Queue()
         self.target = None
         self.login = None
@@ -49,6 +51,7 @@ class Session(object):
         self._client = None
         self._fresh = False
         self._entered = None
+        self._pinned = None
 
     @property
     def connected(self):
@@ -94,12 +97,13 @@ class Session(object):
         way = way or settings.hops(self.source(), self.interpreter())
         contexts = [self.login] if len(way) == 1 else [self.login, self.target]
         stray = [hop for hop, context in zip(way, contexts) if context.hello.get('python') != interpreter]
-        if not stray:
+        if not stray or self._pinned == (interpreter, self.target.name):
             return
         log.debug('changing over to %s' % interpreter, host=self.connection._play_context.remote_addr)
         for hop in stray:
             hop['python'] = [interpreter]
         self._connect(way)
+        self._pinned = interpreter, self.target.name  # by whatever path it calls itself
 
     def _connect(self, way):
         seconds = settings.seconds(way) + GRACE_SECONDS

@@ -138,13 +138,14 @@ class DiscoveryTest(unittest.TestCase):
 
     def test_newer_versions_are_answered_from_the_hello(self):
         with mock.patch.object(discovery, '_platform_script', lambda: None):
-            answer = self.answerer._low_level_execute_command("echo FOUND; command -v 'x'; echo ENDFOUND", sudoable=False)
+            answer = self.answerer._low_level_execute_command('echo FOUND; command -v x; echo ENDFOUND')
         self.assertEqual(answer['stdout'], 'FOUND\n/usr/bin/python3.13\nENDFOUND\n')
         self.action._low_level_execute_command.assert_not_called()
 
     def test_older_versions_get_both_answers_by_one_command(self):
         self.action._low_level_execute_command.return_value = {
-            'stdout': 'PLATFORM\nLinux\nFOUND\n/usr/bin/python3\nENDFOUND\n%s\n{"a": 1}\n' % discovery._MARK, 'stderr': ''}
+            'stdout': 'PLATFORM\nLinux\nFOUND\n/usr/bin/python3\nENDFOUND\n%s\n{"a": 1}\n' % discovery._MARK,
+            'stderr': ''}
         with mock.patch.object(discovery, '_platform_script', lambda: b'script'):
             first = self.answerer._low_level_execute_command('echo PLATFORM; echo ENDFOUND', sudoable=False)
             second = self.answerer._low_level_execute_command('/usr/bin/python3', sudoable=False, in_data=b'script')
