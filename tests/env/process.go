@@ -99,6 +99,21 @@ func readProcess(dir string) (Process, bool) {
 	return p, true
 }
 
+// Waiting says what a process is doing, for those that should have ended: where in the kernel it waits, and what it has open.
+func (p Process) Waiting() string {
+	dir := fmt.Sprintf("/proc/%d", p.PID)
+	where, _ := os.ReadFile(dir + "/wchan")
+	call, _ := os.ReadFile(dir + "/syscall")
+	var open []string
+	fds, _ := filepath.Glob(dir + "/fd/*")
+	for _, fd := range fds {
+		if to, err := os.Readlink(fd); err == nil && !strings.HasPrefix(to, "/dev/null") {
+			open = append(open, filepath.Base(fd)+"="+to)
+		}
+	}
+	return fmt.Sprintf("waits in %s (%.40s) with %s", where, strings.TrimSpace(string(call)), strings.Join(open, " "))
+}
+
 // Poll asks until the answer is "", or the limit has passed; it returns the last answer. It is how a test waits for something that no
 // event announces: the end of a process on another machine, a file that goes away.
 func Poll(limit time.Duration, ask func() string) string {
@@ -117,7 +132,7 @@ func (m *Machine) Quiet(limit time.Duration) string {
 	return Poll(limit, func() string {
 		var b strings.Builder
 		for _, p := range m.Processes() {
-			fmt.Fprintf(&b, "%s: still running: %v\n", m.Name, p)
+			fmt.Fprintf(&b, "%s: still running: %v: %s\n", m.Name, p, p.Waiting())
 		}
 		return b.String()
 	})

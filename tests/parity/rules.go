@@ -33,7 +33,7 @@ var Chosen = []Rule{
 	{Why: "a sudo that asked for a password on the terminal ends its prompt with a line end", Task: `.* : (raw as root|script as root, in another interpreter) /.*`, Path: `stdout`, From: `^\r\n`, To: ``},
 	{Why: "the same", Task: `.* : (raw as root|script as root, in another interpreter) /.*`, Path: `stdout_lines\..*`},
 	{Why: "the stock path runs a zip file of this name", From: `(?s)Traceback.*?(\w+(?:Error|Exception): )`, To: `Traceback ${1}`},
-	{Why: "the shell that the stock path starts a module from", Path: `(.*\.)?ansible_env\.(_|SHLVL|OLDPWD|PWD|SUDO_COMMAND|LS_COLORS)`},
+	{Why: "the shell that the stock path starts a module from", Path: `(.*\.)?ansible_env\.(_|SHLVL|OLDPWD|PWD|SUDO_COMMAND|SUDO_TTY|LS_COLORS)`},
 }
 
 // All is both lists.
