@@ -261,6 +261,19 @@ class Link(object):
     def orphan(self, events=0):
         self.stopping = 'the warden has gone'
 
+    def end(self):
+        """Ends and removes all there is. The warden is told, and has nothing left to do unless this is cut short."""
+        for job in self.jobs.values():
+            for stream in list(job.sinks.values()) + list(job.sources.values()):
+                stream.close()  # for programs that are not ours to kill, and end with their input
+        for pid in self.pids:
+            if os.getpgid(pid) != pid:  # so new that its group, which the ledger knows, is yet to come
+                os.kill(pid, signal.SIGKILL)
+        self.ledger.sweep()
+        for kind, values in self.ledger.entries.items():
+            for value in values:
+                record(self.warden, kind.lower() + value)
+
     def alarms(self):
         """Does what time asks for; returns how long, in milliseconds, nothing else is due."""
         now = monotonic()

@@ -35,7 +35,7 @@ def main(packed):
 
 
 def serve(rfd, wfd, records, life, cwd, packed, signals):
-    """The agent's life. Whatever ends it, the warden cleans up; only if there is none, the agent does."""
+    """The agent's life. It cleans up behind itself if it can, and whatever ends it, the warden makes sure."""
     hasher = sha256()
     hasher.update(packed)
     flags = [(fd, fcntl.fcntl(fd, fcntl.F_GETFL)) for fd in (rfd, wfd)]
@@ -53,11 +53,7 @@ def serve(rfd, wfd, records, life, cwd, packed, signals):
             # Others may have these descriptors, and not expect that they do not block.
             for fd, old in flags:
                 fcntl.fcntl(fd, fcntl.F_SETFL, old)
-            if drain(life)[1]:  # asked here, as both may have ended at once
-                for pid in link.pids:
-                    if os.getpgid(pid) != pid:  # too new for the ledger's groups
-                        os.kill(pid, signal.SIGKILL)
-                link.ledger.sweep()
+            link.end()
         finally:
             os._exit(code)
 
