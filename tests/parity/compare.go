@@ -23,7 +23,6 @@ type Rule struct {
 type compiled struct {
 	Rule
 	task, path, from *regexp.Regexp
-	used             bool
 }
 
 func compile(rules []Rule) []*compiled {
