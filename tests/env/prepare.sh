@@ -24,10 +24,15 @@ case $KIND in
 target)
 	# plain: no privileges; deploy: sudo without a password; admin: sudo with one; console: sudo on a terminal only;
 	# app: an account to become
+	# shellcheck disable=SC2016 # a crypted password
 	user plain 3001 '$6$spindle$gMyrAV0/yIrpKciWzNb4Ia7/.xG3GZbQda1ZcVD3czAYiOfzotpdzBLtPdNmcHxsRQSaZXMt.sHz/4oaskhng0'
+	# shellcheck disable=SC2016 # a crypted password
 	user deploy 3002 '$6$spindle$RrNYgR9Wu2D8LgGelAf44VPGtyAdcWSr7Lm25./NRhFGynCjKBGJK3TosgREzN5QGCZoxIBa5trtdq6GhOHVP1'
+	# shellcheck disable=SC2016 # a crypted password
 	user admin 3003 '$6$spindle$026AEWJ8tna.df9HP0K1CzFHixjLs0JyEe88JZz44.eSH.iSo/Aa2j0BhrVkspp.qrXve.w2ePK/I8ClE8XJu/'
+	# shellcheck disable=SC2016 # a crypted password
 	user console 3004 '$6$spindle$45x0Pdua8YYKN6yAtmYOnp8o91EWJUr5DGWZEvZwV3xrfI3wjZ.YZXL/AQOl8Nf5LiPNr8XeiQqaQTahGBkt4.'
+	# shellcheck disable=SC2016 # a crypted password
 	user app 3005 '$6$spindle$.IzzOlsJgnVMzo2.oL6MDxkEn86wkFX5120HZpvQaAug4.JFRq2FWNKgSlw8g7dw1yzAu6cahPJTMzyV26O5z1'
 	mkdir -p etc/sudoers.d
 	cat >etc/sudoers.d/spindle-tests <<'S'
