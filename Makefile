@@ -68,7 +68,7 @@ unit: ## run the Go and Python tests, with the Pythons of all roots
 	tools/python-tests.sh $(PYTHON) $(CURDIR)/$(PYTHONS)/python*
 
 e2e: ## run the end-to-end tests: real Ansible, sshd and sudo
-	SPINDLE_TEST_ROOTS=$(ROOTS) SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle $(GO) test -tags e2e -p 1 -timeout 30m ./tests/...
+	SPINDLE_TEST_ROOTS=$(ROOTS) SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle $(GO) test -tags e2e -p 1 -timeout 60m ./tests/...
 
 demo: ## see it work: one playbook under stock Ansible and under Spindle, on a throw-away target
 	@tools/need.sh ansible-playbook=ansible-core ssh=openssh-client $(PYTHON)=python3
