@@ -102,8 +102,12 @@ func readProcess(dir string) (Process, bool) {
 // Waiting says what a process is doing, for those that should have ended: where in the kernel it waits, and what it has open.
 func (p Process) Waiting() string {
 	dir := fmt.Sprintf("/proc/%d", p.PID)
-	where, _ := os.ReadFile(dir + "/wchan")
-	call, _ := os.ReadFile(dir + "/syscall")
+	var where []string
+	threads, _ := filepath.Glob(dir + "/task/*/wchan")
+	for _, thread := range threads {
+		b, _ := os.ReadFile(thread)
+		where = append(where, string(b))
+	}
 	var open []string
 	fds, _ := filepath.Glob(dir + "/fd/*")
 	for _, fd := range fds {
@@ -111,7 +115,7 @@ func (p Process) Waiting() string {
 			open = append(open, filepath.Base(fd)+"="+to)
 		}
 	}
-	return fmt.Sprintf("waits in %s (%.40s) with %s", where, strings.TrimSpace(string(call)), strings.Join(open, " "))
+	return fmt.Sprintf("its threads wait in %s, with %s", strings.Join(where, " and "), strings.Join(open, " "))
 }
 
 // Poll asks until the answer is "", or the limit has passed; it returns the last answer. It is how a test waits for something that no
