@@ -33,6 +33,7 @@ type Fault struct {
 	Err   error
 }
 
+// Error returns class and cause.
 func (f Fault) Error() string {
 	if f.Err == nil {
 		return f.Class
@@ -51,6 +52,7 @@ type Failed struct {
 	Err error
 }
 
+// Error returns who was asked, and why there is no answer.
 func (f *Failed) Error() string { return f.Path + ": " + f.Err.Error() }
 
 // Unwrap returns the cause.
@@ -67,6 +69,7 @@ type Defect struct {
 	Where string
 }
 
+// Error returns what panicked, and where.
 func (d *Defect) Error() string {
 	what := d.Text
 	if what == "" {

@@ -50,6 +50,7 @@ const (
 	Escalate
 )
 
+// String returns the action's name, as it is logged.
 func (a Action) String() string {
 	switch a {
 	case Stop:

@@ -22,6 +22,7 @@ const (
 
 var phaseNames = [...]string{"starting", "running", "restarting", "stopping", "abandoned"}
 
+// String returns the phase's name, as the tree shows it.
 func (p Phase) String() string {
 	if p < 0 || int(p) >= len(phaseNames) {
 		return "unknown"

@@ -23,6 +23,7 @@ const (
 
 var eventNames = [...]string{"", "spawned", "failed", "restarted", "stopped", "dead_letter", "backlog", "lost"}
 
+// String returns the event's name, as it is logged.
 func (t EventType) String() string {
 	if t == 0 || int(t) >= len(eventNames) {
 		return "unknown"

@@ -6,7 +6,8 @@
 //	spindle completion   print a completion script for a shell
 //	spindle serve        the multiplexer itself, started by the plugins
 //
-// This package is the only place that wires concrete parts together; it holds no logic of the multiplexer's own.
+// This package is the only place that wires concrete parts together; it holds no logic of the multiplexer's own. Commands that look at
+// running multiplexers find their sockets in this user's run directory and speak the bridge protocol (docs/protocol.md §8).
 package main
 
 import (
