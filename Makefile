@@ -44,8 +44,8 @@ lint:
 	$(TOOL) staticcheck -tags e2e ./tests/...
 	tools/python-lint.sh
 
-race: ## run the Go tests with the race detector
-	$(GO) test -race ./...
+race: ## run the Go tests with the race detector, and this machine's Python
+	SPINDLE_TEST_ROOTS=/nonexistent $(GO) test -race -timeout 30m ./...
 
 python: ## run the Python tests with this machine's Python
 	tools/python-tests.sh $(PYTHON)
@@ -64,7 +64,7 @@ roots: ## build the Debian roots that tests run in (a minute each, once)
 	tools/pythons.sh $(PYTHONS)
 
 unit: ## run the Go and Python tests, with the Pythons of all roots
-	SPINDLE_TEST_ROOTS=$(ROOTS) $(GO) test -race ./...
+	SPINDLE_TEST_ROOTS=$(ROOTS) $(GO) test -race -timeout 40m ./...
 	tools/python-tests.sh $(PYTHON) $(CURDIR)/$(PYTHONS)/python*
 
 e2e: ## run the end-to-end tests: real Ansible, sshd and sudo
