@@ -17,14 +17,15 @@ import (
 type controller struct {
 	version string
 	root    string // of the Debian root that it is in; empty for this machine
-	// since is the first Python that its module_utils support.
-	since string
+	// since is the first Python 3 that its module_utils support; python2 says whether 2.7 is supported too.
+	since   int
+	python2 bool
 }
 
 var controllers = []controller{
-	{version: "2.14", since: "2.7"},
-	{version: "2.19", root: "trixie", since: "3.9"},
-	{version: "2.22", root: "sid", since: "3.9"},
+	{version: "2.14", since: 5, python2: true},
+	{version: "2.19", root: "trixie", since: 8},
+	{version: "2.22", root: "sid", since: 9},
 }
 
 // closure is a module and all that it imports.

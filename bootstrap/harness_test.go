@@ -40,7 +40,8 @@ func rootsDir() string {
 	return "/var/cache/spindle-tests/roots"
 }
 
-// targets returns every Python that the agent is to be tested with. A missing root is a loud skip.
+// targets returns every Python that the agent is to be tested with: this machine's own, those of the Debian roots, and
+// any that SPINDLE_TEST_PYTHONS lists, as paths with colons between. A missing root is a loud skip.
 func targets() []target {
 	list := []target{{name: "host", python: "/usr/bin/python3"}}
 	for _, r := range []struct{ suite, name, python string }{
@@ -56,6 +57,9 @@ func targets() []target {
 			tg.skip = "chroot needs root"
 		}
 		list = append(list, tg)
+	}
+	for _, python := range filepath.SplitList(os.Getenv("SPINDLE_TEST_PYTHONS")) {
+		list = append(list, target{name: python, python: python})
 	}
 	return list
 }
@@ -86,6 +90,8 @@ type remote struct {
 	stdin io.WriteCloser
 	facts map[string]any
 	pid   int // of the agent, not of its warden
+	// version is Python's.
+	version string
 
 	write  sync.Mutex
 	mu     sync.Mutex
@@ -147,7 +153,7 @@ func boot(t *testing.T, tg target, change ...func(*Options)) *remote {
 	if h, ok := hello.Header.(wire.Hello); !ok || h.Role != "agent" || h.Proto != wire.Proto {
 		t.Fatalf("first frame is %#v, want HELLO of an agent", hello.Header)
 	}
-	r.pid = hello.Header.(wire.Hello).PID
+	r.pid, r.version = hello.Header.(wire.Hello).PID, hello.Header.(wire.Hello).Version
 	if err := json.Unmarshal(hello.Body, &r.facts); err != nil {
 		t.Fatalf("facts %s: %v", hello.Body, err)
 	}

@@ -28,6 +28,7 @@ def run_module(meta, finder, args):
     fqn = str(meta['fqn'])
     finder.main = fqn
     sys.argv = ['']
+    from ansible.module_utils import basic  # first, as it knows what to say to a Python that is too old
     if LOADER in finder.files:
         from ansible.module_utils._internal._ansiballz import _loader
         keywords = {'json_params': args, 'profile': str(meta.get('profile') or 'legacy'), 'module_fqn': fqn,
@@ -38,7 +39,6 @@ def run_module(meta, finder, args):
         _loader.run_module(**keywords)
     else:
         import runpy
-        from ansible.module_utils import basic
         basic._ANSIBLE_ARGS = args
         runpy.run_module(fqn, {'_module_fqn': fqn, '_modlib_path': finder.modlib}, '__main__', True)
     print('{"msg": "New-style module did not handle its own exit", "failed": true}')
