@@ -8,4 +8,9 @@
 // What it prints: both wall times and their ratio, the round trips and bytes each way as a counting proxy in front of the target saw
 // them, and the tree as `spindle tree` printed it while the playbook ran. One run on a busy machine is no measurement: that is
 // what "make bench-quick" is for.
+//
+//	demo [--spindle bin/spindle] [--delay 5ms] [--embedded]
+//
+// The line to the target is made a little longer (--delay), as lines to real machines are; --delay 0 leaves it out. It ends with 1 if
+// either run fails or the two recaps differ, never because of a time.
 package main
