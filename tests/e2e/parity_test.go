@@ -123,7 +123,7 @@ func assertSame(t *testing.T, want, got outcome) {
 var baselines = map[string]outcome{}
 
 // baseline returns the stock run of a version. While working on Spindle, SPINDLE_TEST_BASELINE names a directory in which they are kept
-// from one test run to the next, until the playbooks change.
+// from one test run to the next, until the playbooks or the machine's accounts change.
 func baseline(t *testing.T, v env.Version) outcome {
 	t.Helper()
 	o, ok := baselines[v.Name]
@@ -154,6 +154,8 @@ func baseline(t *testing.T, v env.Version) outcome {
 // playbooks is a digest of everything that the tour is made of.
 func playbooks(t *testing.T) string {
 	h := sha256.New()
+	machine, _ := os.ReadFile("/etc/passwd") // a target over "/" has the accounts of this machine
+	h.Write(machine)
 	for _, dir := range []string{"../playbooks", "../env/testdata"} {
 		err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
