@@ -1,1 +1,13 @@
+// Package playbooks holds the playbooks that the benchmarks and the demonstration run.
+//
+// They use nothing but ansible.builtin, so that ansible-core alone runs them, and write only below the variable `playground`, which
+// the inventory sets to a directory that is thrown away.
+//
+//   - demo.yml: the demonstration's, a little of everything;
+//   - loop.yml: one command task that loops over 100 items;
+//   - tasks.yml: made by Tasks, 100 command tasks one after another;
+//   - copy.yml: one large file;
+//   - hosts.yml: made by Tasks too, 20 tasks for every host.
+//
+// Files travel inside the program that uses them (Write lays them out), so that it runs from any directory.
 package playbooks
