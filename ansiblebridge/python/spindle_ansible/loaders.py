@@ -5,6 +5,7 @@ action comes through their get_with_context, and nothing else has to be known of
 Ansible's insides.
 """
 import gc
+import os
 
 from ansible.executor.process.worker import WorkerProcess
 from ansible.plugins.loader import action_loader, connection_loader, get_with_context_result
@@ -12,6 +13,7 @@ from ansible.plugins.loader import action_loader, connection_loader, get_with_co
 from spindle_ansible import action_mixin
 from spindle_ansible import connection as connection_mod
 from spindle_ansible import fetch
+from spindle_ansible import orphans
 from spindle_ansible import runtime
 
 CONNECTIONS = {
@@ -70,8 +72,9 @@ def _get_action(original):
     return get_with_context
 
 
-def _run_worker(original):
+def _run_worker(original, parent):
     def run(self, *args, **kwargs):
+        orphans.end_with_parent(parent)
         # It ends soon, and a collection would copy every page that it shares with its parent.
         gc.disable()
         return original(self, *args, **kwargs)
@@ -93,7 +96,7 @@ class Hooks(object):
         action_loader.get_with_context = _get_action(self.actions)
         self._undo.append(lambda: delattr(action_loader, 'get_with_context'))
         run = WorkerProcess.run
-        WorkerProcess.run = _run_worker(run)
+        WorkerProcess.run = _run_worker(run, os.getpid())
         self._undo.append(lambda: setattr(WorkerProcess, 'run', run))
 
     def remove(self):
