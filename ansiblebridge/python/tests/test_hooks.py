@@ -1,4 +1,5 @@
 """The hooks: in place while a strategy of ours runs, and no trace of them behind it."""
+import os
 import unittest
 from unittest import mock
 
@@ -110,7 +111,7 @@ class HooksTest(unittest.TestCase):
     def test_a_worker_does_not_collect_garbage(self):
         seen = []
         with mock.patch.object(loaders.gc, 'disable', lambda: seen.append('disabled')):
-            wrapped = loaders._run_worker(lambda self: seen.append('ran') or 7)
+            wrapped = loaders._run_worker(lambda self: seen.append('ran') or 7, os.getppid())
             self.assertEqual(wrapped(None), 7)
         self.assertEqual(seen, ['disabled', 'ran'])
 
