@@ -96,17 +96,11 @@ func TestEndsRightBehindACall(t *testing.T) {
 		case 1:
 			r.send(0, wire.Hello{})
 		case 2:
-			for len(r.children()) == 0 { // from here on, it is a matter of microseconds
-				if r.ended != nil {
-					break
-				}
+			for len(r.children()) == 0 && !r.over() { // from here on, it is a matter of microseconds
 			}
 			syscall.Kill(r.pid, syscall.SIGKILL)
 		case 3:
-			for len(r.children()) == 0 {
-				if r.ended != nil {
-					break
-				}
+			for len(r.children()) == 0 && !r.over() {
 			}
 			r.cmd.Process.Kill()
 		}

@@ -74,7 +74,7 @@ func TestInlineOutput(t *testing.T) {
 		if _, ok := f.Header.(wire.Result); ok != tc.inline {
 			t.Errorf("%+v: first frame is %#v", tc, f.Header)
 		}
-		r.queues[id] = append([]wire.Frame{f}, r.queues[id]...)
+		r.unread(id, f)
 		if res := r.finish(id); len(res.Out) != tc.out || len(res.Err) != tc.err {
 			t.Errorf("%+v: got %d and %d bytes", tc, len(res.Out), len(res.Err))
 		}

@@ -225,6 +225,20 @@ func (r *remote) await(id uint32) (wire.Frame, error) {
 	return f, nil
 }
 
+// unread gives a frame back, for the next call of next.
+func (r *remote) unread(id uint32, f wire.Frame) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queues[id] = append([]wire.Frame{f}, r.queues[id]...)
+}
+
+// over says whether the link has ended.
+func (r *remote) over() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended != nil
+}
+
 func (r *remote) send(id uint32, h wire.Header, body ...byte) {
 	r.t.Helper()
 	if err := r.trySend(id, h, body); err != nil {

@@ -41,9 +41,7 @@ func (r *remote) feed(id uint32, credit int, data func() []byte) {
 				f := r.next(id)
 				c, ok := f.Header.(wire.Credit)
 				if !ok {
-					r.mu.Lock()
-					r.queues[id] = append([]wire.Frame{f}, r.queues[id]...)
-					r.mu.Unlock()
+					r.unread(id, f)
 					return // it has ended
 				}
 				credit += c.Bytes
