@@ -29,7 +29,8 @@ type target struct {
 	name   string
 	root   string // a Debian root to chroot into; empty for this machine
 	python string
-	skip   string // why it cannot be used
+	wrap   []string // what the shell's command line is given to
+	skip   string   // why it cannot be used
 }
 
 // rootsDir is where the Debian roots are.
@@ -127,6 +128,7 @@ func boot(t *testing.T, tg target, change ...func(*Options)) *remote {
 	if tg.root != "" {
 		argv = append([]string{"chroot", tg.root}, argv...)
 	}
+	argv = append(append([]string{}, tg.wrap...), argv...)
 	r.cmd = exec.Command(argv[0], argv[1:]...)
 	r.cmd.Stderr = testWriter{t}
 	var stdout io.ReadCloser
