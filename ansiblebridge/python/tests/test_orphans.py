@@ -10,6 +10,7 @@ from spindle_ansible import orphans
 def _spawn(early):
     """A parent with a worker below it; returns (parent, worker)."""
     reader, writer = os.pipe()
+    ready, tell = os.pipe()
     parent = os.fork()
     if not parent:
         worker = os.fork()
@@ -18,17 +19,19 @@ def _spawn(early):
             if early:
                 time.sleep(0.3)  # the parent is killed meanwhile
             orphans.end_with_parent(me)
-            os.write(writer, b'up')
+            os.write(tell, b'up')
             time.sleep(60)
             os._exit(0)
         os.write(writer, b'%10d' % worker)
         time.sleep(60)
         os._exit(0)
     os.close(writer)
+    os.close(tell)
     worker = int(os.read(reader, 10))
     if not early:
-        assert os.read(reader, 2) == b'up'
+        assert os.read(ready, 2) == b'up'
     os.close(reader)
+    os.close(ready)
     return parent, worker
 
 
