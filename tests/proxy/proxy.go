@@ -63,15 +63,33 @@ type Proxy struct {
 
 // link is one proxied connection.
 type link struct {
-	client, server net.Conn
-	heard          atomic.Bool // the client has received something since it last sent
+	client net.Conn
+	heard  atomic.Bool // the client has received something since it last sent
+
+	mu     sync.Mutex
+	server net.Conn // nil until it is dialled
+	closed bool
 }
 
 func (l *link) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
 	_ = l.client.Close()
 	if l.server != nil {
 		_ = l.server.Close()
 	}
+}
+
+// join adds the server's end. A link that was closed while it was dialled closes that as well, and says so.
+func (l *link) join(server net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.server = server
+	if l.closed {
+		_ = server.Close()
+	}
+	return !l.closed
 }
 
 // New starts a proxy.
@@ -161,16 +179,24 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
+		l := &link{client: c}
+		p.mu.Lock()
+		p.open[l] = struct{}{}
+		p.mu.Unlock()
 		p.wg.Add(1)
-		go p.serve(c)
+		go p.serve(l)
 	}
 }
 
 // serve carries one connection to its end.
-func (p *Proxy) serve(c net.Conn) {
+func (p *Proxy) serve(l *link) {
 	defer p.wg.Done()
-	l := &link{client: c}
-	defer l.close()
+	defer func() {
+		l.close()
+		p.mu.Lock()
+		delete(p.open, l)
+		p.mu.Unlock()
+	}()
 	p.connections.Add(1)
 	p.flights.Add(1) // the handshake of TCP itself
 	// One round trip before anything can be sent.
@@ -178,24 +204,12 @@ func (p *Proxy) serve(c net.Conn) {
 		return
 	}
 	server, err := p.o.Dial(p.ctx)
-	if err != nil {
+	if err != nil || !l.join(server) || p.ctx.Err() != nil { // Close cancels first, and may not have seen this link
 		return
 	}
-	p.mu.Lock()
-	l.server = server
-	p.open[l] = struct{}{}
-	p.mu.Unlock()
-	if p.ctx.Err() != nil { // Close came between: its Cut has not seen this connection
-		l.close()
-	}
-	defer func() {
-		p.mu.Lock()
-		delete(p.open, l)
-		p.mu.Unlock()
-	}()
 	var both sync.WaitGroup
-	both.Go(func() { p.carry(l, Up, c, server) })
-	both.Go(func() { p.carry(l, Down, server, c) })
+	both.Go(func() { p.carry(l, Up, l.client, server) })
+	both.Go(func() { p.carry(l, Down, server, l.client) })
 	both.Wait()
 }
 

@@ -203,6 +203,25 @@ func TestCutEndsEveryConnection(t *testing.T) {
 	})
 }
 
+// A cut ends what is still being dialled as well.
+func TestCutEndsWhatIsDialled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipes()
+		p := New(Options{Listener: l, Delay: time.Second, Dial: func(context.Context) (net.Conn, error) {
+			a, b := net.Pipe()
+			t.Cleanup(func() { b.Close() })
+			return a, nil
+		}})
+		defer p.Close()
+		client := l.dial()
+		time.Sleep(time.Second) // the proxy still waits for the handshake's round trip
+		p.Cut()
+		if _, err := client.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("read after the cut: %v, want EOF", err)
+		}
+	})
+}
+
 func TestRealSocketsCarryEverythingInOrder(t *testing.T) {
 	server, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
