@@ -288,6 +288,7 @@ class Spawn(Job):
         if self.mode:
             import termios
             fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who started us may have ignored it (nohup), for another line
         enter(self.meta, self.link)
         change_directory(self.meta.get('cwd'))
         execute(self.meta['argv'])

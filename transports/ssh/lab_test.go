@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -38,6 +39,9 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = flag.Set("test.parallel", "12")
 	log.SetOutput(io.Discard) // the library's agent logs what it refuses
+	// As spindle serve does: a program that inherits that SIGHUP is ignored (nohup) does not end with its terminal, and ssh
+	// takes that for an empty password.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	code := m.Run()
 	if theLab.up {
 		theLab.tearDown()
