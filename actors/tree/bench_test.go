@@ -21,13 +21,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // bench is a system with a tree and stand-ins for the services that it asks.
 type bench struct {
-	t      *testing.T
-	sys    *actors.System
-	tree   *actor.PID
-	wg     sync.WaitGroup
-	blobs  map[wire.Digest]*Fetched
-	mail   chan any
-	client *actor.PID
+	t        *testing.T
+	sys      *actors.System
+	tree     *actor.PID
+	wg       sync.WaitGroup
+	blobs    map[wire.Digest]*Fetched
+	mail     chan any
+	silences chan time.Duration
+	client   *actor.PID
 	// service stands for the blobs and the transfers service.
 	service *actor.PID
 }
@@ -76,7 +77,7 @@ func (c *client) Receive(ctx actor.Context) {
 }
 
 func newBench(t *testing.T, beat Heartbeat) *bench {
-	b := &bench{t: t, sys: actors.NewSystem(actors.Options{Logger: zap.NewNop(), Name: "test"}), blobs: map[wire.Digest]*Fetched{}, mail: make(chan any, 1000)}
+	b := &bench{t: t, sys: actors.NewSystem(actors.Options{Logger: zap.NewNop(), Name: "test"}), blobs: map[wire.Digest]*Fetched{}, mail: make(chan any, 1000), silences: make(chan time.Duration, 1000)}
 	must := func(pid *actor.PID, err error) *actor.PID {
 		if err != nil {
 			t.Fatal(err)
@@ -87,7 +88,7 @@ func newBench(t *testing.T, beat Heartbeat) *bench {
 	b.service = svc
 	b.client = must(b.sys.SpawnRoot(actors.Spec{Kind: "client", Name: "client", New: func() actor.Actor { return &client{b.mail} }}))
 	b.tree = must(b.sys.SpawnRoot(Spec(&Config{
-		Logger: zap.NewNop(), Program: func(Boot) transports.Program { return transports.Program{} }, Blobs: svc, Transfers: svc, Heartbeat: beat,
+		Logger: zap.NewNop(), Program: b.program, Blobs: svc, Transfers: svc, Heartbeat: beat,
 	})))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -98,6 +99,12 @@ func newBench(t *testing.T, beat Heartbeat) *bench {
 		b.wg.Wait()
 	})
 	return b
+}
+
+// program notes how long the agent is to live in silence.
+func (b *bench) program(boot Boot) transports.Program {
+	b.silences <- boot.Silence
+	return transports.Program{}
 }
 
 func (b *bench) say(to *actor.PID, msg any) { b.sys.Send(b.client, &say{to, msg}) }

@@ -22,13 +22,10 @@ const lateGrace = 10 * time.Second
 //	running   agentFrame, Input, OutputCredit, Abort, callLost   RESULT, callLost, deadline → answered
 //	answered  nothing                                            stop
 type call struct {
-	id        uint32
-	key       uint32
-	timeout   time.Duration
-	requester *actor.PID
-	window    [3]int // what the agent may still send, by channel
-	answered  bool
-	aborted   string
+	exchange
+	timeout time.Duration
+	window  [3]int // what the agent may still send, by channel
+	aborted string
 }
 
 // callLost ends a call whose link is gone.
@@ -39,9 +36,9 @@ type violation struct{ text string }
 
 type callDeadline struct{ status wire.Status }
 
-func callSpec(id, key uint32, timeout time.Duration, requester *actor.PID) actors.Spec {
-	return actors.Spec{Kind: "call", Name: "call:" + strconv.FormatUint(uint64(id), 10), New: func() actor.Actor {
-		return &call{id: id, key: key, timeout: timeout, requester: requester, window: [3]int{0, wire.WindowInitial, wire.WindowInitial}}
+func callSpec(x exchange, timeout time.Duration) actors.Spec {
+	return actors.Spec{Kind: "call", Name: "call:" + strconv.FormatUint(uint64(x.id), 10), New: func() actor.Actor {
+		return &call{exchange: x, timeout: timeout, window: [3]int{0, wire.WindowInitial, wire.WindowInitial}}
 	}}
 }
 
@@ -112,34 +109,6 @@ func (c *call) onAbort(ctx actor.Context, m *Abort) {
 	if c.aborted == "" {
 		c.aborted = "cancelled"
 	}
-	c.send(ctx, wire.Cancel{Reason: m.Reason}, nil)
+	c.cancel(ctx, m.Reason)
 	actors.After(ctx, abortGrace, &callDeadline{status: wire.StatusCancelled})
-}
-
-func (c *call) send(ctx actor.Context, h wire.Header, body []byte) {
-	if !c.answered {
-		ctx.Send(ctx.Parent(), &sendFrame{frame: wire.Frame{ID: c.id, Header: h, Body: body}})
-	}
-}
-
-// answer gives the terminal answer and ends the actor.
-func (c *call) answer(ctx actor.Context, r wire.Result, body []byte) {
-	if c.tell(ctx, r, body) {
-		ctx.Stop(ctx.Self())
-	}
-}
-
-func (c *call) tell(ctx actor.Context, r wire.Result, body []byte) bool {
-	if c.answered {
-		return false
-	}
-	c.answered = true
-	c.tellRequester(ctx, &Done{Key: c.key, Result: r, Body: body})
-	return true
-}
-
-func (c *call) tellRequester(ctx actor.Context, m any) {
-	if c.requester != nil {
-		ctx.Send(c.requester, m)
-	}
 }

@@ -15,35 +15,20 @@ import (
 // get copies one remote file to the controller. Content goes through a pump into a temporary file beside the
 // destination, which is renamed when size and digest are right. Credit is returned for what has been written.
 type get struct {
-	cfg       *Config
-	id        uint32
-	req       *Get
-	requester *actor.PID
+	exchange
+	cfg *Config
+	req *Get
 
-	file     *fileLander
-	window   int
-	result   *wire.Result // the agent's, while the pump still writes
-	closed   bool
-	answered bool
+	file   *fileLander
+	window int
+	result *wire.Result // the agent's, while the pump still writes
+	closed bool
 }
 
-func getSpec(cfg *Config, id uint32, m *Get, requester *actor.PID) actors.Spec {
-	return actors.Spec{Kind: "transfer", Name: "get:" + strconv.FormatUint(uint64(id), 10), New: func() actor.Actor {
-		return &get{cfg: cfg, id: id, req: m, requester: requester, window: wire.WindowInitial}
+func (m *Get) spec(cfg *Config, x exchange) actors.Spec {
+	return actors.Spec{Kind: "transfer", Name: "get:" + strconv.FormatUint(uint64(x.id), 10), New: func() actor.Actor {
+		return &get{exchange: x, cfg: cfg, req: m, window: wire.WindowInitial}
 	}}
-}
-
-func (p *interpreter) onGet(ctx actor.Context, m *Get) {
-	if p.refused(ctx, m.Key, ctx.Sender()) {
-		return
-	}
-	id := p.newID()
-	pid, err := actors.Spawn(ctx, getSpec(p.cfg, id, m, ctx.Sender()))
-	if err != nil {
-		answer(ctx, ctx.Sender(), m.Key, wire.Result{Status: wire.StatusFault, Text: err.Error()})
-		return
-	}
-	p.own(id, pid, ctx.Sender(), m.Key)
 }
 
 func (t *get) Receive(ctx actor.Context) {
@@ -64,15 +49,15 @@ func (t *get) Receive(ctx actor.Context) {
 	case *landed:
 		t.onLanded(ctx, m)
 	case *Abort:
-		t.send(ctx, wire.Cancel{Reason: m.Reason}, nil)
-		t.answer(ctx, wire.Result{Status: wire.StatusCancelled, Text: m.Reason})
+		t.cancel(ctx, m.Reason)
+		t.end(ctx, wire.Result{Status: wire.StatusCancelled, Text: m.Reason})
 	case *callDeadline:
-		t.send(ctx, wire.Cancel{Reason: "timeout"}, nil)
-		t.answer(ctx, wire.Result{Status: wire.StatusTimeout, Text: "the transfer did not end in time"})
+		t.cancel(ctx, "timeout")
+		t.end(ctx, wire.Result{Status: wire.StatusTimeout, Text: "the transfer did not end in time"})
 	case *callLost:
-		t.answer(ctx, m.result)
+		t.end(ctx, m.result)
 	case *actor.Stopping:
-		t.tell(ctx, lostWith(ctx))
+		t.tell(ctx, lostWith(ctx), nil)
 	}
 }
 
@@ -81,7 +66,7 @@ func (t *get) begin(ctx actor.Context) {
 		Path string `json:"path"`
 	}{t.req.Src})
 	if err != nil {
-		t.answer(ctx, wire.Result{Status: wire.StatusFault, Text: err.Error()})
+		t.end(ctx, wire.Result{Status: wire.StatusFault, Text: err.Error()})
 		return
 	}
 	actors.Describe(ctx, actors.Facts{State: "receiving"})
@@ -103,7 +88,7 @@ func (t *get) onFrame(ctx actor.Context, f wire.Frame) {
 		t.store(ctx, f.Body)
 	case wire.Result:
 		if h.Status != wire.StatusOK || h.RC != 0 {
-			t.answer(ctx, h)
+			t.end(ctx, h)
 			return
 		}
 		t.result = &h
@@ -124,36 +109,13 @@ func (t *get) store(ctx actor.Context, data []byte) {
 
 func (t *get) onLanded(ctx actor.Context, m *landed) {
 	if m.err == nil {
-		t.answer(ctx, *t.result)
+		t.end(ctx, *t.result)
 		return
 	}
 	if t.result == nil {
-		t.send(ctx, wire.Cancel{Reason: "the destination could not be written"}, nil)
+		t.cancel(ctx, "the destination could not be written")
 	}
 	var errno syscall.Errno
 	errors.As(m.err, &errno)
-	t.answer(ctx, wire.Result{Status: wire.StatusError, Errno: int(errno), Text: m.err.Error()})
-}
-
-func (t *get) send(ctx actor.Context, h wire.Header, body []byte) {
-	if !t.answered {
-		ctx.Send(ctx.Parent(), &sendFrame{frame: wire.Frame{ID: t.id, Header: h, Body: body}})
-	}
-}
-
-func (t *get) answer(ctx actor.Context, r wire.Result) {
-	if t.tell(ctx, r) {
-		ctx.Stop(ctx.Self())
-	}
-}
-
-func (t *get) tell(ctx actor.Context, r wire.Result) bool {
-	if t.answered {
-		return false
-	}
-	t.answered = true
-	if t.requester != nil {
-		ctx.Send(t.requester, &Done{Key: t.req.Key, Result: wire.Result{Status: r.Status, RC: r.RC, Errno: r.Errno, Text: r.Text}})
-	}
-	return true
+	t.end(ctx, wire.Result{Status: wire.StatusError, Errno: int(errno), Text: m.err.Error()})
 }

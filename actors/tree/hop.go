@@ -3,7 +3,6 @@ package tree
 import (
 	"encoding/json"
 	"errors"
-	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
@@ -25,7 +24,6 @@ type hop struct {
 	report *actor.PID
 	// host is the machine that starts this hop; empty at the controller.
 	host   string
-	began  time.Time
 	interp *actor.PID
 	// reported is set once Report has been told how the dial ended.
 	reported bool
@@ -36,6 +34,11 @@ const Interrupted = "Channel was disconnected while connection attempt was in pr
 	"or due to an unreliable target."
 
 func hopSpec(cfg *Config, via transports.Spawner, m *OpenHop, host string) actors.Spec {
+	if m.Hop.Heartbeat != (Heartbeat{}) {
+		own := *cfg
+		own.Heartbeat = m.Hop.Heartbeat
+		cfg = &own
+	}
 	return actors.Spec{Kind: "hop", Name: m.Hop.Dialer.Name(), New: func() actor.Actor {
 		return &hop{cfg: cfg, via: via, spec: m.Hop, report: m.Report, host: host}
 	}}
@@ -61,9 +64,10 @@ func (h *hop) Receive(ctx actor.Context) {
 }
 
 func (h *hop) onStarted(ctx actor.Context) {
-	h.began = time.Now()
 	actors.Describe(ctx, actors.Facts{State: "dialing"})
-	dial(ctx, h.spec.Dialer, h.via, h.cfg.Program(h.spec.Boot))
+	boot := h.spec.Boot
+	boot.Silence = 3 * h.cfg.Heartbeat.Silence()
+	dial(ctx, h.spec.Dialer, h.via, h.cfg.Program(boot))
 }
 
 func (h *hop) onDialed(ctx actor.Context, m *dialed) {
@@ -93,7 +97,7 @@ func (h *hop) onDialed(ctx actor.Context, m *dialed) {
 	h.reported = true
 	ctx.Send(h.report, &HopReady{
 		Key: h.spec.Key, Hop: ctx.Self(), Interpreter: pid, Facts: json.RawMessage(m.booted.Hello.Body),
-		Host: facts.Hostname, How: m.booted.How, Why: m.booted.Why, Took: time.Since(h.began),
+		Host: facts.Hostname, How: m.booted.How, Why: m.booted.Why,
 	})
 }
 

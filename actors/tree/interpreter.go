@@ -102,9 +102,9 @@ func (p *interpreter) Receive(ctx actor.Context) {
 	case *Unknown:
 		p.onUnknown(ctx, m)
 	case *Put:
-		p.onPut(ctx, m)
+		p.onTransfer(ctx, m.Key, m.spec)
 	case *Get:
-		p.onGet(ctx, m)
+		p.onTransfer(ctx, m.Key, m.spec)
 	case *Input, *OutputCredit, *Abort:
 		p.toCall(ctx, m)
 	case *sendFrame:
@@ -206,13 +206,10 @@ func (p *interpreter) start(ctx actor.Context, m *Invoke, sender *actor.PID) {
 		p.push(frame)
 		return
 	}
-	pid, err := actors.Spawn(ctx, callSpec(id, m.Key, head.Timeout, sender))
-	if err != nil {
-		answer(ctx, sender, m.Key, wire.Result{Status: wire.StatusFault, Text: err.Error()})
-		return
+	x := exchange{id: id, key: m.Key, requester: sender}
+	if p.startExchange(ctx, x, callSpec(x, head.Timeout)) {
+		p.push(frame)
 	}
-	p.own(id, pid, sender, m.Key)
-	p.push(frame)
 }
 
 // refused answers a request that comes too late.

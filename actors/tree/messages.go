@@ -21,8 +21,8 @@ type Hop struct {
 	Boot Boot
 	// Become is true for hops that change the account on the same machine.
 	Become bool
-	// First is true for hops that start at the controller.
-	First bool
+	// Heartbeat is that of this hop and of those below it; zero for that of the hop above.
+	Heartbeat Heartbeat
 }
 
 // Boot is the part of a hop's settings that the far end's start-up needs.
@@ -33,6 +33,9 @@ type Boot struct {
 	TmpCandidates []string
 	// Title shows in the far end's process list.
 	Title string
+	// Silence is how long the agent lives without hearing anything. It is set by the hop, to three times what the hop
+	// itself waits.
+	Silence time.Duration
 }
 
 // OpenHop asks a tree or an interpreter to start a hop below itself.
@@ -53,7 +56,6 @@ type HopReady struct {
 	Host string
 	// How and Why say which transport was used: native, binary, local.
 	How, Why string
-	Took     time.Duration
 }
 
 // HopFailed says that a hop could not be set up. The hop actor is gone or going.

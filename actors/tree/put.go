@@ -24,10 +24,9 @@ import (
 //	opening    opened, Abort, callLost               opened → sending, or answered
 //	sending    chunkRead, agentFrame, Abort, …       RESULT → answered
 type put struct {
-	cfg       *Config
-	id        uint32
-	req       *Put
-	requester *actor.PID
+	exchange
+	cfg *Config
+	req *Put
 
 	file     *fileReader
 	digest   hash.Hash
@@ -36,26 +35,12 @@ type put struct {
 	asked    int
 	ended    bool // the pump has delivered everything
 	finished bool // trailer and EOF are sent
-	answered bool
 }
 
-func putSpec(cfg *Config, id uint32, m *Put, requester *actor.PID) actors.Spec {
-	return actors.Spec{Kind: "transfer", Name: "put:" + strconv.FormatUint(uint64(id), 10), New: func() actor.Actor {
-		return &put{cfg: cfg, id: id, req: m, requester: requester, credit: wire.WindowInitial, digest: sha256.New()}
+func (m *Put) spec(cfg *Config, x exchange) actors.Spec {
+	return actors.Spec{Kind: "transfer", Name: "put:" + strconv.FormatUint(uint64(x.id), 10), New: func() actor.Actor {
+		return &put{exchange: x, cfg: cfg, req: m, credit: wire.WindowInitial, digest: sha256.New()}
 	}}
-}
-
-func (p *interpreter) onPut(ctx actor.Context, m *Put) {
-	if p.refused(ctx, m.Key, ctx.Sender()) {
-		return
-	}
-	id := p.newID()
-	pid, err := actors.Spawn(ctx, putSpec(p.cfg, id, m, ctx.Sender()))
-	if err != nil {
-		answer(ctx, ctx.Sender(), m.Key, wire.Result{Status: wire.StatusFault, Text: err.Error()})
-		return
-	}
-	p.own(id, pid, ctx.Sender(), m.Key)
 }
 
 func (t *put) Receive(ctx actor.Context) {
@@ -76,14 +61,14 @@ func (t *put) Receive(ctx actor.Context) {
 		t.onFrame(ctx, m.frame)
 	case *Abort:
 		t.cancel(ctx, m.Reason)
-		t.answer(ctx, wire.Result{Status: wire.StatusCancelled, Text: m.Reason})
+		t.end(ctx, wire.Result{Status: wire.StatusCancelled, Text: m.Reason})
 	case *callDeadline:
 		t.cancel(ctx, "timeout")
-		t.answer(ctx, wire.Result{Status: wire.StatusTimeout, Text: "the transfer did not end in time"})
+		t.end(ctx, wire.Result{Status: wire.StatusTimeout, Text: "the transfer did not end in time"})
 	case *callLost:
-		t.answer(ctx, m.result)
+		t.end(ctx, m.result)
 	case *actor.Stopping:
-		t.tell(ctx, lostWith(ctx))
+		t.tell(ctx, lostWith(ctx), nil)
 	}
 }
 
@@ -91,7 +76,7 @@ func (t *put) onOpened(ctx actor.Context, m *opened) {
 	if m.err != nil {
 		var errno syscall.Errno
 		errors.As(m.err, &errno)
-		t.answer(ctx, wire.Result{Status: wire.StatusError, Errno: int(errno), Text: m.err.Error()})
+		t.end(ctx, wire.Result{Status: wire.StatusError, Errno: int(errno), Text: m.err.Error()})
 		return
 	}
 	meta := struct {
@@ -115,7 +100,7 @@ func (t *put) onOpened(ctx actor.Context, m *opened) {
 	}
 	body, err := json.Marshal(meta)
 	if err != nil {
-		t.answer(ctx, wire.Result{Status: wire.StatusFault, Text: err.Error()})
+		t.end(ctx, wire.Result{Status: wire.StatusFault, Text: err.Error()})
 		return
 	}
 	actors.Describe(ctx, actors.Facts{State: "sending", Extra: map[string]string{"size": strconv.FormatInt(meta.Size, 10)}})
@@ -150,7 +135,7 @@ func (t *put) onChunk(ctx actor.Context, m *chunkRead) {
 	case t.answered || t.ended:
 	case m.err != nil:
 		t.cancel(ctx, "the source could not be read")
-		t.answer(ctx, wire.Result{Status: wire.StatusError, Text: m.err.Error()})
+		t.end(ctx, wire.Result{Status: wire.StatusError, Text: m.err.Error()})
 		return
 	default:
 		if len(m.data) > 0 {
@@ -188,33 +173,6 @@ func (t *put) onFrame(ctx actor.Context, f wire.Frame) {
 			t.flush(ctx)
 		}
 	case wire.Result:
-		t.answer(ctx, h)
+		t.end(ctx, h)
 	}
 }
-
-func (t *put) send(ctx actor.Context, h wire.Header, body []byte) {
-	if !t.answered {
-		ctx.Send(ctx.Parent(), &sendFrame{frame: wire.Frame{ID: t.id, Header: h, Body: body}})
-	}
-}
-
-func (t *put) cancel(ctx actor.Context, reason string) { t.send(ctx, wire.Cancel{Reason: reason}, nil) }
-
-func (t *put) answer(ctx actor.Context, r wire.Result) {
-	if t.tell(ctx, r) {
-		ctx.Stop(ctx.Self())
-	}
-}
-
-func (t *put) tell(ctx actor.Context, r wire.Result) bool {
-	if t.answered {
-		return false
-	}
-	t.answered = true
-	if t.requester != nil {
-		ctx.Send(t.requester, &Done{Key: t.key(), Result: wire.Result{Status: r.Status, RC: r.RC, Errno: r.Errno, Text: r.Text}})
-	}
-	return true
-}
-
-func (t *put) key() uint32 { return t.req.Key }

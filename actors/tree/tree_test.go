@@ -352,3 +352,20 @@ func TestG7_SilentAgentIsGivenUp(t *testing.T) {
 		t.Errorf("%+v", d.Result)
 	}
 }
+
+// A hop may have a heartbeat of its own, which those below it share; its agent is told to wait longer than that.
+func TestHeartbeatOfAHop(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	quick := Heartbeat{Interval: 100 * time.Millisecond, Misses: 3}
+	dialer := &treetest.Dialer{T: t, Label: "ssh:web1", Play: treetest.UntilGone, Joined: &b.wg}
+	b.say(b.tree, &OpenHop{Hop: &Hop{Key: "login", Dialer: dialer, Heartbeat: quick}, Report: b.client})
+	login := expect[*HopReady](b)
+	become := b.open(login.Interpreter, "sudo:root", treetest.Mute)
+	b.say(become.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "exec"}})
+	if d := expect[*Done](b); !strings.Contains(d.Result.Text, "no sign of life from the target for 300ms") {
+		t.Errorf("%+v", d.Result)
+	}
+	if got := []time.Duration{<-b.silences, <-b.silences}; got[0] != 900*time.Millisecond || got[1] != got[0] {
+		t.Errorf("agents wait %v, want three times as long as their hops", got)
+	}
+}

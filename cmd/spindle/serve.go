@@ -71,7 +71,7 @@ func serve(o serveOptions) error {
 	sys := actors.NewSystem(actors.Options{Logger: log, Name: "spindle"})
 	r := &root{
 		log:    log,
-		tree:   tree.Config{Logger: log, Local: &local.Spawner{}, Program: program, Heartbeat: tree.Heartbeat{}},
+		tree:   tree.Config{Logger: log, Local: &local.Spawner{}, Program: program},
 		conns:  connections.Config{Logger: log, Factories: factories(), Become: []string{"sudo"}},
 		bridge: ansiblebridge.Config{Logger: log, Listener: listener, Census: sys.Census(), Version: version()},
 	}
@@ -130,7 +130,7 @@ func program(b tree.Boot) transports.Program {
 	rand.Read(nonce) // never fails (crypto/rand)
 	o := bootstrap.Options{
 		Candidates: b.Candidates, Nonce: hex.EncodeToString(nonce), Title: b.Title, TmpCandidates: b.TmpCandidates,
-		Silence: 3 * tree.Heartbeat{}.Silence(),
+		Silence: b.Silence,
 	}
 	return transports.Program{Argv: bootstrap.Argv(o), Flight: bootstrap.Flight(o), Nonce: o.Nonce, Candidates: o.Candidates}
 }

@@ -119,7 +119,7 @@ func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
 	}
 	hops := make([]*tree.Hop, 0, len(reqs))
 	key := ""
-	for i, r := range reqs {
+	for _, r := range reqs {
 		factory := s.cfg.Factories[r.Method]
 		if factory == nil {
 			return nil, fmt.Errorf("connect: unknown connection method %q", r.Method)
@@ -137,7 +137,7 @@ func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
 		mac.Write(encoded)
 		key = hex.EncodeToString(mac.Sum(nil)[:16])
 		hops = append(hops, &tree.Hop{
-			Key: key, Dialer: dialer, First: i == 0, Become: slices.Contains(s.cfg.Become, r.Method),
+			Key: key, Dialer: dialer, Heartbeat: r.Heartbeat.spec(), Become: slices.Contains(s.cfg.Become, r.Method),
 			Boot: tree.Boot{
 				Candidates: r.Python, Title: r.Title,
 				TmpCandidates: append(slices.DeleteFunc([]string{r.RemoteTmp}, func(d string) bool { return d == "" }), r.SystemTmpdirs...),

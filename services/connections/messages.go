@@ -2,8 +2,11 @@ package connections
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"spindle/actors/tree"
 )
 
 // HopRequest is one hop as a worker describes it (docs/protocol.md §8).
@@ -14,6 +17,18 @@ type HopRequest struct {
 	RemoteTmp     string          `json:"remote_tmp"`
 	SystemTmpdirs []string        `json:"system_tmpdirs"`
 	Title         string          `json:"title"`
+	Heartbeat     Heartbeat       `json:"heartbeat,omitzero"`
+}
+
+// Heartbeat is how often a hop's agent, and those behind it, are asked for a sign of life. Zeros are for the default.
+type Heartbeat struct {
+	Seconds int `json:"seconds,omitempty"`
+	Count   int `json:"count,omitempty"`
+}
+
+func (h Heartbeat) spec() tree.Heartbeat {
+	const most = 24 * 60 * 60 // more is as good as never, and does not overflow
+	return tree.Heartbeat{Interval: time.Duration(min(max(h.Seconds, 0), most)) * time.Second, Misses: min(max(h.Count, 0), most)}
 }
 
 // Acquire asks for the interpreter at the end of a stack. Reply: *Acquired or *Refused, exactly one.

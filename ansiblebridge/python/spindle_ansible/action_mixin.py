@@ -152,6 +152,8 @@ class ActionMixin(ActionBase):
             return None
         path = compat.plain(path)
         variables = self._spindle_variables(task_vars)
+        if closure_mod.promised():
+            self._connection.spindle.ensure()  # the parent puts the closure together meanwhile
         closure = closure_mod.lookup(compat.plain(module_name), path, variables)
         if closure is None or not self._spindle_python(closure, variables):
             return None

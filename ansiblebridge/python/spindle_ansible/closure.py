@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import json
 import os
+import select
 
 from ansible import constants as C
 from ansible.executor import module_common
@@ -23,9 +24,13 @@ NEED_ARCHIVE = ('ansible/module_utils/common/respawn.py', 'ansible/module_utils/
 
 _REPLACED = b'from ansible.module_utils.basic import *'
 
+# How long a worker waits for what its parent is at. Afterwards it does it itself.
+PARENT_SECONDS = 20
+
 _known = {}
 _contents = {}
 _registered = set()
+_promised = None
 
 
 class Closure(object):
@@ -78,17 +83,64 @@ class _Archive(object):
 def lookup(name, path, variables=None):
     """The closure of the module at a path; None if it is not of a kind that runs from memory."""
     st = os.stat(path)
-    key = (path, name, tuple(module_utils_loader._get_paths(subdirs=False)))
+    key = _key(name, path)
     stamp = (st.st_mtime_ns, st.st_size)
     found = _known.get(key)
     if found is not None and found[0] == stamp:
         return found[1]
+    if _promised is not None:
+        _promised.wait()
     built = _recall(key, stamp)
     if built is False:
         built = build(name, path, variables)
         _note(key, stamp, built)
     _known[key] = (stamp, built)
     return built
+
+
+def known(name, path):
+    """Whether the closure of the module at a path was looked up before."""
+    return _key(name, path) in _known
+
+
+def _key(name, path):
+    return path, name, tuple(module_utils_loader._get_paths(subdirs=False))
+
+
+def promised():
+    """Whether the parent is at work on closures, after it forked this process."""
+    return _promised is not None and _promised.owner != os.getpid()
+
+
+class Promise(object):
+    """A parent's word that it puts closures together while the worker that it forks connects.
+
+    The worker waits for the end of a pipe, which it also sees if the parent is killed.
+    """
+
+    def __init__(self):
+        global _promised
+        self.owner = os.getpid()
+        self._wait, self._hold = os.pipe()
+        _promised = self
+
+    def wait(self):
+        """In the worker: wait until the parent is done."""
+        global _promised
+        if not promised():
+            return
+        _promised = None
+        os.close(self._hold)
+        if not select.select([self._wait], [], [], PARENT_SECONDS)[0]:
+            log.debug('the parent does not get ready with its closures')
+        os.close(self._wait)
+
+    def keep(self):
+        """In the parent: it is done."""
+        global _promised
+        _promised = None
+        os.close(self._wait)
+        os.close(self._hold)
 
 
 def build(name, path, variables=None):

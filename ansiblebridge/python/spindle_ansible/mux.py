@@ -18,6 +18,7 @@ import time
 import uuid
 
 from spindle_ansible import client as client_mod
+from spindle_ansible import log
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -135,10 +136,11 @@ class Multiplexer(object):
         self.environ = dict(os.environ)
         ours, theirs = socket.socketpair()
         self._lifeline = ours
-        loud = os.environ.get('MITOGEN_LOG_LEVEL', '').upper() in ('IO', 'TRACE', 'DEBUG', 'INFO')
+        loud = log.level() <= 20
         try:
             self.process = subprocess.Popen(
-                [binary, 'serve', '--socket', self.path, '--lifeline', str(theirs.fileno())],
+                [binary, 'serve', '--socket', self.path, '--lifeline', str(theirs.fileno()),
+                 '--log-level', 'debug' if log.level() <= 10 else 'info' if loud else 'error'],
                 pass_fds=[theirs.fileno()], start_new_session=True, stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=None if loud else self._messages)
         except OSError as e:

@@ -6,7 +6,6 @@ plugins are looked up, and modules put together, before the first fork that need
 from ansible.plugins.loader import action_loader, become_loader, get_shell_plugin, module_loader
 
 from spindle_ansible import action_mixin
-from spindle_ansible import client as client_mod
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import connection as connection_mod
 from spindle_ansible import fetch
@@ -78,13 +77,21 @@ class Warmer(object):
         self._plugins = set()
         self._modules = {}
 
-    def warm(self, task, variables):
-        """For a task that is about to be queued."""
+    def warm_plugins(self, task):
+        """Look up the plugins of a task that is about to be queued."""
+        self._warm_plugins(task, tuple(task.collections or ()))
+
+    def missing(self, task, variables):
+        """The modules which that task will need, and that were not put together yet: (name, path)."""
+        if not needs_connection(task.action):
+            return []
         collections = tuple(task.collections or ())
-        self._warm_plugins(task, collections)
-        if needs_connection(task.action):
-            for name in modules_of(task.action, variables):
-                self._warm_module(name, collections, variables)
+        found = []
+        for name in modules_of(task.action, variables):
+            path = self._find_module(name, collections)
+            if path and not closure_mod.known(name, path):
+                found.append((name, path))
+        return found
 
     def _warm_plugins(self, task, collections):
         key = (task.action, collections)
@@ -110,20 +117,23 @@ class Warmer(object):
             if stock is not None:
                 action_mixin.class_for(stock, fetch.mixin_for(name))
 
-    def _warm_module(self, name, collections, variables):
+    def _find_module(self, name, collections):
         key = (name, collections)
         path = self._modules.get(key, False)
         if path is False:
             found = module_loader.find_plugin_with_context(name, '', collection_list=list(collections) or None)
-            path = found.plugin_resolved_path if found.resolved else None
+            path = str.__str__(found.plugin_resolved_path) if found.resolved else None
             self._modules[key] = path
-        if not path:
-            return
+        return path
+
+
+def put_together(modules, variables):
+    """Look up the closures of (name, path), and tell the multiplexer of them."""
+    for name, path in modules:
         try:
-            closure = closure_mod.lookup(str.__str__(name), str.__str__(path), variables)
+            closure = closure_mod.lookup(str.__str__(name), path, variables)
             if closure is not None and not closure_mod.registered(closure):
                 full = closure_mod.complete(closure, name, path, variables)
-                runtime.wait_ready()
                 closure_mod.register(runtime.client(), full)
-        except client_mod.ClientError as e:
-            log.debug('not registered: %s: %s' % (name, e))
+        except Exception as e:  # the worker will meet it again, and report it as the task's
+            log.debug('not put together: %s: %r' % (name, e))

@@ -96,6 +96,18 @@ def number(value, default=None):
         return compat.plain(value)
 
 
+def whole(source, name):
+    """A variable that is a whole number; 0 where it is not set."""
+    value = source.variable(name)
+    try:
+        found = int(value or 0)
+    except (TypeError, ValueError):
+        found = -1
+    if found < 0:
+        raise AnsibleConnectionFailure(texts.NOT_WHOLE % (name, compat.plain(value)))
+    return found
+
+
 def words(value):
     """A command line's words."""
     return [compat.plain(word) for word in shlex.split(compat.plain(value))] if value else []
@@ -151,7 +163,7 @@ def ssh_hop(source, python):
     for name in ('ssh_args', 'ssh_common_args', 'ssh_extra_args'):
         args.extend(words(source.get(name)))
     check = source.get('host_key_checking')
-    verbosity = number(source.get('verbosity'), 0) or number(source.variable('mitogen_ssh_debug_level'), 0)
+    verbosity = number(source.get('verbosity'), 0) or whole(source, 'mitogen_ssh_debug_level')
     return {
         'check_host_keys': 'enforce' if (C.HOST_KEY_CHECKING if check is None else boolean(check)) else 'ignore',
         'compression': compression(source.variable('mitogen_ssh_compression', True)),
@@ -159,8 +171,8 @@ def ssh_hop(source, python):
         'hostname': compat.plain(source.get('host') or source.connection._play_context.remote_addr),
         'identities_only': False,
         'identity_file': os.path.expanduser(compat.plain(identity)) if identity else None,
-        'keepalive_count': number(source.variable('mitogen_ssh_keepalive_count'), 0) or 10,
-        'keepalive_interval': number(source.variable('mitogen_ssh_keepalive_interval'), 0) or 30,
+        'keepalive_count': whole(source, 'mitogen_ssh_keepalive_count') or 10,
+        'keepalive_interval': whole(source, 'mitogen_ssh_keepalive_interval') or 30,
         'password': compat.plain(source.get('password', 'password')) or None,
         'port': number(source.get('port', 'port')),
         'python_path': python.argv,
@@ -213,6 +225,15 @@ def remote_name(source):
     return 'ansible' if source.variable('mitogen_mask_remote_name') else None
 
 
+def heartbeat(source):
+    """How often the agent behind ssh is asked for a sign of life, where the user says so: else it is up to Spindle."""
+    interval = whole(source, 'mitogen_ssh_keepalive_interval')
+    count = whole(source, 'mitogen_ssh_keepalive_count')
+    if not interval and not count:
+        return {}
+    return {'heartbeat': {'seconds': interval or 30, 'count': count or 10}}
+
+
 HOPS = {'local': local_hop, 'ssh': ssh_hop}
 
 
@@ -226,6 +247,8 @@ def hops(source, python, become=True):
     }
     method = source.connection.spindle_method
     way = [dict(common, method=method, kwargs=HOPS[method](source, python))]
+    if method == 'ssh':
+        way[0].update(heartbeat(source))
     if become and wants_become(source):
         way.append(dict(common, method='sudo', kwargs=sudo_hop(source, python)))
     return way

@@ -5,6 +5,7 @@ import os
 from ansible.plugins.loader import action_loader, connection_loader, strategy_loader
 from ansible.template import Templar
 
+from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
 from spindle_ansible import loaders
 from spindle_ansible import log
@@ -51,22 +52,39 @@ class StrategyMixin(object):
             runtime.leave()
 
     def _queue_task(self, host, task, task_vars, play_context):
+        queue = super(StrategyMixin, self)._queue_task
+        missing = []
         if self._spindle_warmer is not None and not runtime.given_up():
-            self._spindle_prepare(task, task_vars)
-        return super(StrategyMixin, self)._queue_task(host, task, task_vars, play_context)
+            missing = self._spindle_prepare(task, task_vars)
+        if not missing:
+            return queue(host, task, task_vars, play_context)
+        # The first worker that needs them connects while they are put together here.
+        promise = closure_mod.Promise()
+        try:
+            return queue(host, task, task_vars, play_context)
+        finally:
+            try:
+                prewarm.put_together(missing, task_vars)
+            finally:
+                promise.keep()
 
     def _spindle_prepare(self, task, task_vars):
-        """Before a fork: warm what the worker needs, and know that there is a multiplexer."""
+        """Before a fork: warm what the worker needs, and know that there is a multiplexer.
+
+        Returns the modules that are still to be put together.
+        """
         connects = prewarm.needs_connection(task.action)
+        missing = []
         if connects:
             self._spindle_report(task, task_vars)
         try:
-            self._spindle_warmer.warm(task, task_vars)
+            self._spindle_warmer.warm_plugins(task)
+            missing = self._spindle_warmer.missing(task, task_vars)
             if connects:
                 runtime.wait_ready()
         except mux_mod.Unavailable as e:
             give_up(e)
-            return
+            return []
         except Exception as e:  # the worker will meet it again, and report it as the task's
             log.debug('not warmed: %s: %r' % (task.action, e))
         if not _frozen:
@@ -74,6 +92,7 @@ class StrategyMixin(object):
             gc.collect()
             if hasattr(gc, 'freeze'):
                 gc.freeze()
+        return missing
 
     def _spindle_report(self, task, task_vars):
         """Warn of what is not supported here, where it is said once, and not in every worker."""

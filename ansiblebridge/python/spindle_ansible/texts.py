@@ -38,3 +38,4 @@ UNAVAILABLE = 'Spindle is not used, and the run goes on over Ansible\'s own conn
 SMALL_FILE = 124 * 1024
 
 TEMP_PREFIX = 'ansible_mitogen_action_'
+NOT_WHOLE = '%s is %r: set it to a whole number that is not negative.'

@@ -95,6 +95,17 @@ class SettingsTest(unittest.TestCase):
         hop, = self.hops(connection(), {'mitogen_ssh_keepalive_interval': '0', 'mitogen_ssh_keepalive_count': '3'})
         self.assertEqual((hop['kwargs']['keepalive_interval'], hop['kwargs']['keepalive_count']), (30, 3))
 
+    def test_a_heartbeat_is_what_the_user_says(self):
+        hop = self.hops(connection())[0]
+        self.assertNotIn('heartbeat', hop)
+        for given, want in (({'interval': '5'}, (5, 10)), ({'count': 2}, (30, 2)), ({'interval': 1, 'count': 4}, (1, 4))):
+            variables = dict(('mitogen_ssh_keepalive_' + k, v) for k, v in given.items())
+            hop = self.hops(connection(), variables)[0]
+            self.assertEqual((hop['heartbeat']['seconds'], hop['heartbeat']['count']), want)
+        for bad in ('soon', -1):
+            with self.assertRaisesRegex(AnsibleConnectionFailure, 'mitogen_ssh_keepalive_count is'):
+                self.hops(connection(), {'mitogen_ssh_keepalive_count': bad})
+
     def test_a_masked_name(self):
         hop, = self.hops(connection(), {'mitogen_mask_remote_name': True})
         self.assertEqual(hop['kwargs']['remote_name'], 'ansible')
