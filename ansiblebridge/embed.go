@@ -25,8 +25,11 @@ var python embed.FS
 // binaryNote is the file that tells the plugins where the spindle program is.
 const binaryNote = "spindle_binary"
 
-// StrategyDir is where, below the directory that Unpack returns, the strategy plugins are.
-const StrategyDir = "plugins/strategy"
+// Where, below the directory that Unpack returns, plugins are that a user may have to name in ansible.cfg.
+const (
+	StrategyDir = "plugins/strategy"
+	ActionDir   = "plugins/action" // for playbooks that name an action of ours: Ansible looks those up before any strategy runs
+)
 
 // Files returns the plugins, and the codec that they share with the agent, by their path below the directory they are unpacked to.
 func Files() map[string][]byte {

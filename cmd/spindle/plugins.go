@@ -13,7 +13,8 @@ import (
 )
 
 func newPluginsCommand() *cobra.Command {
-	return &cobra.Command{
+	var action bool
+	cmd := &cobra.Command{
 		Use:   "plugins",
 		Short: "Unpack the Ansible plugins and print the directory for strategy_plugins",
 		Long: `Unpack the Ansible plugins that this program carries, and print the directory to name in ansible.cfg:
@@ -26,17 +27,27 @@ They go below $XDG_DATA_HOME/spindle, or ~/.local/share/spindle if that is not s
 content. Calling it again changes nothing, except that the plugins will use the program it was called with. Call it again
 after an upgrade, or in scripts:
 
-    ANSIBLE_STRATEGY_PLUGINS=$(spindle plugins) ANSIBLE_STRATEGY=mitogen_linear ansible-playbook site.yml`,
+    ANSIBLE_STRATEGY_PLUGINS=$(spindle plugins) ANSIBLE_STRATEGY=mitogen_linear ansible-playbook site.yml
+
+Playbooks that name mitogen_get_stack need a third line, with what --action prints:
+
+    action_plugins = <that directory>`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := unpackPlugins()
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(dir, ansiblebridge.StrategyDir))
+			sub := ansiblebridge.StrategyDir
+			if action {
+				sub = ansiblebridge.ActionDir
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(dir, sub))
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&action, "action", false, "print the directory for action_plugins instead")
+	return cmd
 }
 
 func unpackPlugins() (string, error) {

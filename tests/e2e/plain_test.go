@@ -25,6 +25,13 @@ func TestWithoutRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	stack := l.Run(t, "", env.Binary(t), "plugins", "--action")
+	asked := l.Run(t, "[defaults]\nstrategy = mitogen_linear\nstrategy_plugins = "+strings.TrimSpace(plugins.Stdout)+
+		"\naction_plugins = "+strings.TrimSpace(stack.Stdout)+"\n", "ansible", "-i", "hosts", "all", "-m", "mitogen_get_stack")
+	if stack.Code != 0 || asked.Code != 0 || !strings.Contains(asked.Stdout, `"method": "ssh"`) ||
+		!strings.Contains(asked.Stdout, `"discovered_interpreter": false`) {
+		t.Errorf("mitogen_get_stack: %+v, %+v", stack, asked)
+	}
 	recap := map[string]string{}
 	for _, strategy := range []string{"linear", "mitogen_linear"} {
 		config := "[defaults]\nstrategy = " + strategy + "\nstrategy_plugins = " + strings.TrimSpace(plugins.Stdout) + "\n"
