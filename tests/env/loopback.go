@@ -108,6 +108,7 @@ func NewLoopback(t testing.TB) *Loopback {
 // Inventory is the line of the target, under some name.
 func (l *Loopback) Inventory(name string) string {
 	return fmt.Sprintf("%s ansible_host=%s ansible_port=%d ansible_user=%s ansible_ssh_private_key_file=%s/id "+
+		"ansible_ssh_args='-o ControlMaster=auto -o ControlPersist=1s' "+ // a master holds our pipes
 		"ansible_ssh_common_args='-o UserKnownHostsFile=%[5]s/known_hosts' ansible_python_interpreter=/usr/bin/python3\n", name, l.Addr, l.Port, l.User, l.Dir)
 }
 
