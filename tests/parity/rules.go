@@ -4,7 +4,7 @@ package parity
 var Times = []Rule{
 	{Why: "how long a command took, and when", Path: `(.*\.)?(start|end|delta|elapsed)`},
 	{Why: "how often a job was asked for", Task: `.* : job is waited for / .*`, Path: `attempts`},
-	{Why: "times of files", Path: `(.*\.)?(atime|ctime|mtime|version)`},
+	{Why: "times of files", Path: `(.*\.)?(atime|ctime|mtime|stat\.version)`},
 	{Why: "where a file lies on the disk", Path: `(.*\.)?(inode|dev|device_type|blocks)`},
 	{Why: "names of temporary directories", From: `ansible-tmp-[0-9.]+-\d+-\d+`, To: `ansible-tmp`},
 	{Why: "names of temporary directories", From: `ansible-local-\d+[0-9a-z_]+/tmp[0-9a-z_]+`, To: `ansible-local`},
@@ -33,7 +33,7 @@ var Chosen = []Rule{
 	{Why: "a sudo that asked for a password on the terminal ends its prompt with a line end", Task: `.* : (raw as root|script as root, in another interpreter) /.*`, Path: `stdout`, From: `^\r\n`, To: ``},
 	{Why: "the same", Task: `.* : (raw as root|script as root, in another interpreter) /.*`, Path: `stdout_lines\..*`},
 	{Why: "the stock path runs a zip file of this name", From: `(?s)Traceback.*?(\w+(?:Error|Exception): )`, To: `Traceback ${1}`},
-	{Why: "the shell that the stock path starts a module from", Path: `(.*\.)?ansible_env\.(_|SHLVL|OLDPWD|PWD|SUDO_COMMAND|SUDO_TTY|LS_COLORS)`},
+	{Why: "the shell that the stock path starts a module from", Path: `(.*\.)?ansible_env\.(_|SHLVL|SUDO_COMMAND)`},
 }
 
 // All is both lists.

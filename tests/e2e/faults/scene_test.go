@@ -28,11 +28,13 @@ type scene struct {
 	before     map[string]env.Files
 }
 
-func newScene(t *testing.T) *scene {
+func newScene(t *testing.T) *scene { return sceneOf(t, env.Versions[0]) }
+
+func sceneOf(t *testing.T, v env.Version) *scene {
 	t.Helper()
 	s := &scene{lab: env.New(t), before: map[string]env.Files{}}
 	s.hosts = []*env.Host{s.lab.Host(t, env.HostOptions{Name: "web1"}), s.lab.Host(t, env.HostOptions{Name: "web2"})}
-	s.controller = s.lab.Controller(t, env.Versions[0], s.hosts...)
+	s.controller = s.lab.Controller(t, v, s.hosts...)
 	return s
 }
 
