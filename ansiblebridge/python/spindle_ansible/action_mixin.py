@@ -89,7 +89,7 @@ class ActionMixin(ActionBase):
             return self.run(tmp, task_vars)
         session = self._connection.spindle
         if session.depth == 0:
-            session.begin(variables, self._templar, self._loader.get_basedir())
+            session.begin(variables, (task_vars or {}).get('hostvars'), self._templar, self._loader.get_basedir())
             session.delegate_to = self._task.delegate_to
         session.depth += 1
         done = False

@@ -14,9 +14,10 @@ from ansible.module_utils.common.text.converters import to_bytes
 from ansible.plugins.connection import ConnectionBase
 
 from spindle_ansible import files
+from spindle_ansible import methods
 from spindle_ansible import runtime
 from spindle_ansible import session as session_mod
-from spindle_ansible import settings
+from spindle_ansible import sources
 from spindle_ansible import texts
 
 _classes = {}
@@ -68,11 +69,7 @@ class Connection(ConnectionBase):
 
     def matches_name(self, possible_names):
         """Whether this object is what those names ask for."""
-        plain = set()
-        for name in possible_names:
-            short = name.rpartition('.')[2] if name.startswith(('ansible.builtin.', 'ansible.legacy.')) else name
-            plain.add('ssh' if short in ('smart', 'mitogen_ssh') else 'local' if short == 'mitogen_local' else short)
-        return self.spindle_method in plain
+        return any(methods.connection(name) == self.spindle_method for name in possible_names)
 
     def _connect(self):
         self.spindle.ensure()
@@ -187,15 +184,11 @@ class Connection(ConnectionBase):
         """What of this task's settings we cannot do: (key, words) or None."""
         if getattr(self._shell, '_IS_WINDOWS', False):
             return 'shell:windows', 'a Windows shell over %s' % self.spindle_method
-        if variables.get('mitogen_via'):
-            return 'mitogen_via', 'mitogen_via'
         become = self.become
-        if become is not None and getattr(become, 'name', None) not in settings.BECOME_METHODS:
-            name = getattr(become, 'name', 'unknown')
-            return 'become:%s' % name, 'the become method %s' % name
-        for name in ('private_key', 'pkcs11_provider'):
-            if self.spindle_method == 'ssh' and settings.option(self, name):
-                return 'option:%s' % name, 'the ssh option %s' % name
+        if become is not None and methods.become(getattr(become, 'name', None) or '') is None:
+            return 'become:%s' % become.name, 'the become method %s' % become.name
+        if self.spindle_method == 'ssh' and sources.option(self, 'private_key'):
+            return 'option:private_key', 'the ssh option private_key'
         return None
 
 

@@ -13,24 +13,9 @@ from ansible.plugins.loader import action_loader, connection_loader, get_with_co
 from spindle_ansible import action_mixin
 from spindle_ansible import connection as connection_mod
 from spindle_ansible import fetch
+from spindle_ansible import methods
 from spindle_ansible import orphans
 from spindle_ansible import runtime
-
-CONNECTIONS = {
-    'ssh': 'ssh', 'smart': 'ssh', 'local': 'local', 'mitogen_ssh': 'ssh', 'mitogen_local': 'local',
-}
-
-
-def method_of(name):
-    """Our method for a connection's name, or None."""
-    if not isinstance(name, str):
-        return None
-    for prefix in ('ansible.builtin.', 'ansible.legacy.'):
-        if name.startswith(prefix):
-            name = name[len(prefix):]
-            break
-    return CONNECTIONS.get(name)
-
 
 def _instance(result, made, args, kwargs):
     """What the loader does with a class: its names are set before its constructor runs."""
@@ -45,12 +30,12 @@ def _instance(result, made, args, kwargs):
 
 def _get_connection(original):
     def get_with_context(name, *args, **kwargs):
-        method = method_of(name)
+        method = methods.connection(name)
         play_context = args[0] if args else kwargs.get('play_context')
         if (method is None or kwargs.get('class_only') or not runtime.active()
-                or method_of(getattr(play_context, 'connection', None)) is None):
+                or methods.connection(getattr(play_context, 'connection', None)) is None):
             return original(name, *args, **kwargs)
-        result = original(method, class_only=True)
+        result = original(method if method in methods.STOCK else 'mitogen_' + method, class_only=True)
         if result.object is None:
             return result
         kwargs.pop('collection_list', None)

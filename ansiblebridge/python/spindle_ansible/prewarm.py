@@ -10,8 +10,8 @@ from spindle_ansible import closure as closure_mod
 from spindle_ansible import connection as connection_mod
 from spindle_ansible import fetch
 from spindle_ansible import log
+from spindle_ansible import methods
 from spindle_ansible import runtime
-from spindle_ansible import settings
 
 # Actions that need no connection.
 LOCAL_ACTIONS = frozenset((
@@ -104,7 +104,7 @@ class Warmer(object):
         self._warm_action('ansible.legacy.normal')
         if short(task.action) in ('template', 'assemble', 'unarchive'):
             self._warm_action('ansible.legacy.copy')
-        for method in settings.METHODS:
+        for method in methods.STOCK:
             stock = self._hooks.connections(method, class_only=True).object
             if stock is not None:
                 connection_mod.class_for(stock, method)

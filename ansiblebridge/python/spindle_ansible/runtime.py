@@ -10,6 +10,7 @@ _mux = None
 _broken = None
 _active = 0
 _meta = None
+_typed = (None, None)
 
 
 def active():
@@ -68,3 +69,14 @@ def set_meta(found):
 def meta_settings():
     """(variables, templar, basedir) during a meta task, else None."""
     return _meta
+
+
+def set_typed_passwords(login, become):
+    """What was typed for -k and -K."""
+    global _typed
+    _typed = (login or None, become or None)
+
+
+def typed_passwords():
+    """(login, become): passwords that were typed, which intermediaries may need as well."""
+    return _typed

@@ -5,6 +5,7 @@ items share it. It knows which settings it was connected with, holds the context
 that the multiplexer named, and makes the calls.
 """
 import os
+import time
 
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleModuleError
@@ -12,14 +13,20 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleModule
 from spindle_ansible import client as client_mod
 from spindle_ansible import compat
 from spindle_ansible import files
+from spindle_ansible import hops
 from spindle_ansible import log
 from spindle_ansible import runtime
 from spindle_ansible import settings
+from spindle_ansible import sources
 from spindle_ansible import texts
+from spindle_ansible import via
 from spindle_ansible import wire
 
 # What the multiplexer gets on top of the hops' own time limits, and we on top of that.
 GRACE_SECONDS = 5
+
+# The longest pause before another attempt to connect; the first ones are shorter.
+RETRY_SECONDS_MAX = 30
 
 
 class Context(object):
@@ -38,6 +45,7 @@ class Session(object):
     def __init__(self, connection):
         self.connection = connection
         self.variables = {}
+        self.hostvars = None
         self.templar = None
         self.basedir = None
         self.delegate_to = None
@@ -58,16 +66,21 @@ class Session(object):
         """Whether contexts are known that nothing speaks against."""
         return self.target is not None
 
-    def begin(self, variables, templar, basedir):
+    def begin(self, variables, hostvars, templar, basedir):
         """A task, or a loop's next item, begins: what it set may differ from the last one's."""
         self.variables = variables
+        self.hostvars = hostvars
         self.templar = templar
         self.basedir = basedir
         self._fresh = False
 
     def source(self):
         """Where settings come from now."""
-        return settings.Source(self.connection, self.variables, self.templar)
+        return sources.Target(self.connection, self.variables, self.templar)
+
+    def way(self, become=True):
+        """The hops that lead to the account, as the settings of now say."""
+        return via.way(self.source(), self.interpreter(), self.connection._shell, self.hostvars, become)
 
     def interpreter(self):
         """The Python setting that is in force now."""
@@ -82,7 +95,7 @@ class Session(object):
         if self._fresh and self.target is not None:
             return
         python = self.interpreter()
-        way = settings.hops(self.source(), python)
+        way = self.way()
         key = client_mod.encode_meta({'hops': way})
         if self.target is None or key != self._key:
             self.forget()
@@ -94,9 +107,11 @@ class Session(object):
 
     def pin(self, interpreter, way=None):
         """Make the agents run in this interpreter. Usually they do already: discovery found the same."""
-        way = way or settings.hops(self.source(), self.interpreter())
-        contexts = [self.login] if len(way) == 1 else [self.login, self.target]
-        stray = [hop for hop, context in zip(way, contexts) if context.hello.get('python') != interpreter]
+        way = way or self.way()
+        own, contexts = [way[-1]], [self.target]
+        if way[-1].get('become'):
+            own, contexts = way[-2:], [self.login, self.target]
+        stray = [hop for hop, context in zip(own, contexts) if context.hello.get('python') != interpreter]
         if not stray or self._pinned == (interpreter, self.target.name):
             return
         log.debug('changing over to %s' % interpreter, host=self.connection._play_context.remote_addr)
@@ -106,9 +121,14 @@ class Session(object):
         self._pinned = interpreter, self.target.name  # by whatever path it calls itself
 
     def _connect(self, way):
-        seconds = settings.seconds(way) + GRACE_SECONDS
-        result = self._exchange('connect', meta={'hops': way, 'timeout_ms': seconds * 1000},
-                                seconds=seconds + GRACE_SECONDS)
+        seconds = hops.seconds(way) + GRACE_SECONDS
+        for attempt in range(1 + self._retries()):
+            if attempt:
+                time.sleep(min(2 ** (attempt - 1), RETRY_SECONDS_MAX))
+            result = self._exchange('connect', meta={'hops': way, 'timeout_ms': seconds * 1000},
+                                    seconds=seconds + GRACE_SECONDS)
+            if result.status != wire.UNREACHABLE or any(text in result.text for text in texts.NO_USE_TO_RETRY):
+                break
         if result.status != wire.OK:
             self._raise(result, connecting=True)
         reply = result.json()
@@ -120,6 +140,13 @@ class Session(object):
         self.login = self.target
         if login['context'] != reply['context']:
             self.login = Context(login['context'], login.get('hello'))
+
+    def _retries(self):
+        """How often an SSH connection is tried again, as ansible_ssh_retries says."""
+        if self.connection.spindle_method != 'ssh':
+            return 0
+        found = settings.number(sources.option(self.connection, 'reconnection_retries'), 0)
+        return found if isinstance(found, int) and found > 0 else 0
 
     def forget(self):
         """Hold no contexts. What was queued for them is lost with them."""
@@ -186,9 +213,13 @@ class Session(object):
         except (client_mod.ClientError, AnsibleError) as e:
             log.debug('not removed: %s: %s' % (path, e))
 
+    def here(self):
+        """Whether tasks run on the controller itself."""
+        return self.connection.spindle_method == 'local' and not self.variables.get('mitogen_via')
+
     def environment(self):
         """What a local task must see differently from the multiplexer that started its agent."""
-        if self.connection.spindle_method != 'local':
+        if not self.here():
             return None
         before = runtime.mux_environment()
         now = dict(os.environ)
@@ -198,7 +229,7 @@ class Session(object):
 
     def directory(self, context):
         """Where a local task runs; elsewhere it is the account's home, where the agent is."""
-        if self.connection.spindle_method != 'local' or not self.basedir:
+        if not self.here() or not self.basedir:
             return None
         basedir = compat.plain(self.basedir)
         if context is self.login or open_to_all(basedir):
@@ -223,9 +254,9 @@ class Session(object):
 
     def reset(self):
         """Stop the login account's agent and all that is below it. No connection: nothing to do."""
-        way = settings.hops(self.source(), self.interpreter(), become=False)
+        way = self.way(become=False)
         if self.login is None:
-            result = self._exchange('reset', meta={'hops': way}, seconds=settings.seconds(way) + GRACE_SECONDS)
+            result = self._exchange('reset', meta={'hops': way}, seconds=hops.seconds(way) + GRACE_SECONDS)
             if result.status == wire.OK:
                 return
             try:
@@ -233,7 +264,7 @@ class Session(object):
             except AnsibleError as e:
                 log.debug('nothing to reset: %s' % e)
                 return
-        result = self._exchange('reset', context=self.login.name, seconds=settings.seconds(way) + 30)
+        result = self._exchange('reset', context=self.login.name, seconds=hops.seconds(way) + 30)
         self.forget()
         if result.status not in (wire.OK, wire.UNREACHABLE):
             log.debug('reset: %s' % result.text)

@@ -3,11 +3,13 @@ from ansible.plugins.action import ActionBase
 
 from spindle_ansible import connection as connection_mod
 from spindle_ansible import discovery
+from spindle_ansible import hops
 from spindle_ansible import settings
+from spindle_ansible import texts
 
 
 class StackAction(ActionBase):
-    """Returns the hops of the task's connection. Passwords are in it, in the clear."""
+    """Returns the hops of the task's connection. Passwords are shown only with `show_passwords: true`."""
 
     def run(self, tmp=None, task_vars=None):
         """Work the hops out; a connection is made only where the interpreter has to be discovered."""
@@ -19,18 +21,22 @@ class StackAction(ActionBase):
         discovered = False
         if python.auto:
             discovered = python.discovered or self._spindle_discover(python, task_vars or {})
-        way = settings.hops(session.source(), python)
         shown = []
-        for at, hop in enumerate(way):
-            kwargs = dict(hop['kwargs'])
+        for hop in session.way():
+            kwargs = dict((key, hop['kwargs'].get(key)) for key in hops.STACK[hop['method']])
             if kwargs['python_path'] is None:
-                kwargs['python_path'] = [discovered]
+                kwargs['python_path'] = [discovered or hop['python'][0]]
+            if kwargs.get('password') and not self._spindle_shows_passwords():
+                kwargs['password'] = texts.HIDDEN
             entry = {'method': hop['method'], 'kwargs': kwargs}
-            if at:
+            if hop.get('become'):
                 entry['enable_lru'] = True
             shown.append(entry)
         return {'changed': True, 'result': shown, 'discovered_interpreter': discovered,
                 '_ansible_verbose_always': True}
+
+    def _spindle_shows_passwords(self):
+        return settings.truth(self._task.args.get('show_passwords'))
 
     def _spindle_discover(self, python, task_vars):
         variables = self._spindle_variables(task_vars)

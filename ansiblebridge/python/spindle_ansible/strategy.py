@@ -9,10 +9,10 @@ from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
 from spindle_ansible import loaders
 from spindle_ansible import log
+from spindle_ansible import methods
 from spindle_ansible import mux as mux_mod
 from spindle_ansible import prewarm
 from spindle_ansible import runtime
-from spindle_ansible import settings
 from spindle_ansible import texts
 
 PLUGINS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'plugins')
@@ -40,6 +40,8 @@ class StrategyMixin(object):
         except mux_mod.Unavailable as e:
             give_up(e)
             return super(StrategyMixin, self).run(iterator, play_context)
+        runtime.set_typed_passwords(
+            getattr(play_context, 'password', None), getattr(play_context, 'become_pass', None))
         hooks = loaders.Hooks()
         self._spindle_warmer = prewarm.Warmer(hooks)
         for loader, name in ((connection_loader, 'connection'), (action_loader, 'action')):
@@ -100,19 +102,16 @@ class StrategyMixin(object):
             variables = task_vars
             if task.delegate_to:
                 variables = (task_vars.get('ansible_delegated_vars') or {}).get(task.delegate_to) or {}
-            if variables.get('mitogen_via'):
-                log.warn_once('mitogen_via', texts.UNSUPPORTED % 'mitogen_via')
             connection = self._spindle_value(variables.get('ansible_connection') or task.connection, variables)
-            if connection and loaders.method_of(connection) is None:
+            if connection and methods.connection(connection) is None:
                 log.warn_once('connection:%s' % connection,
                               texts.UNSUPPORTED % ('the connection type %s' % compat.plain(connection)))
             become = variables.get('ansible_become')
             if become or (become is None and task.become):
                 method = variables.get('ansible_become_method') or task.become_method
                 method = compat.plain(self._spindle_value(method, variables) or 'sudo')
-                if prewarm.short(method) not in settings.BECOME_METHODS:
-                    log.warn_once('become:%s' % prewarm.short(method),
-                                  texts.UNSUPPORTED % ('the become method %s' % method))
+                if methods.become(method) is None:
+                    log.warn_once('become:%s' % method, texts.UNSUPPORTED % ('the become method %s' % method))
         except Exception as e:  # templates that need what only the worker knows
             log.debug('settings not known yet: %r' % (e,))
 
@@ -127,7 +126,7 @@ class StrategyMixin(object):
                 play=iterator._play, host=target_host, task=task,
                 _hosts=self._hosts_cache, _hosts_all=self._hosts_cache_all)
             templar = Templar(loader=self._loader, variables=variables)
-            runtime.set_meta((variables, templar, self._loader.get_basedir()))
+            runtime.set_meta((variables, variables.get('hostvars'), templar, self._loader.get_basedir()))
         try:
             return super(StrategyMixin, self)._execute_meta(task, play_context, iterator, target_host)
         finally:

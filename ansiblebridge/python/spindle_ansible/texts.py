@@ -39,3 +39,15 @@ SMALL_FILE = 124 * 1024
 
 TEMP_PREFIX = 'ansible_mitogen_action_'
 NOT_WHOLE = '%s is %r: set it to a whole number that is not negative.'
+
+VIA_UNKNOWN = 'mitogen_via=%s of %s specifies an unknown hostname'
+VIA_CYCLE = 'mitogen_via=%s of %s creates a cycle (%s)'
+VIA_CONNECTION = 'mitogen_via=%s of %s: connections of the type %s lead nowhere else'
+VIA_BECOME = '%s is passed through with the become method %s, which only works for the host that a task runs on'
+NOT_TEXT = '%s must be a text'
+HIDDEN = '********'
+
+# Failures to connect that another attempt would only repeat, or make worse: accounts get locked.
+NO_USE_TO_RETRY = (
+    'SSH password', 'SSH authentication is incorrect', 'Host key checking is enabled', 'No usable Python',
+)

@@ -84,7 +84,7 @@ class SessionTest(unittest.TestCase):
 
     def begin(self, **variables):
         variables.setdefault('ansible_python_interpreter', '/usr/bin/python3')
-        self.session.begin(variables, None, '/usr')
+        self.session.begin(variables, None, None, '/usr')
 
     def become(self, user='root'):
         self.connection.become = mock.Mock()
@@ -208,7 +208,7 @@ class SessionTest(unittest.TestCase):
         self.become()
         for answer, wanted in ((b'[false]', None), (b'[true]', self.directory)):
             self.session.forget()
-            self.session.begin({'ansible_python_interpreter': '/usr/bin/python3'}, None, self.directory)
+            self.session.begin({'ansible_python_interpreter': '/usr/bin/python3'}, None, None, self.directory)
             self.client.answers['files'] = result(answer)
             for _ in range(2):
                 self.connection.exec_command('pwd')

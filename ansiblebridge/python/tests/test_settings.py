@@ -6,7 +6,7 @@ from unittest import mock
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
 
-from spindle_ansible import settings
+from spindle_ansible import hops, settings, sources, via
 
 SSH_KEYS = {
     'check_host_keys', 'compression', 'connect_timeout', 'hostname', 'identities_only', 'identity_file',
@@ -46,7 +46,7 @@ def connection(method='ssh', become=None, **options):
 class SettingsTest(unittest.TestCase):
     def hops(self, conn, variables=None):
         variables = dict({'ansible_python_interpreter': '/usr/bin/python3'}, **(variables or {}))
-        return settings.hops(settings.Source(conn, variables, None), settings.Interpreter(variables, None))
+        return via.way(sources.Target(conn, variables, None), settings.Interpreter(variables, None), conn._shell, None)
 
     def test_ssh_has_the_documented_keys_and_defaults(self):
         hop, = self.hops(connection(host='web1', remote_user='deploy', port=2222, timeout=30, host_key_checking=True,
@@ -70,6 +70,7 @@ class SettingsTest(unittest.TestCase):
 
     def test_sudo_comes_behind_the_login_hop(self):
         become = Plugin(become_user=None, become_pass='s3cret', become_exe=None, become_flags='-H -S -n')
+        become.name = 'sudo'
         login, sudo = self.hops(connection(become=become, remote_user='deploy'))
         self.assertEqual((login['method'], sudo['method']), ('ssh', 'sudo'))
         self.assertEqual(set(sudo['kwargs']), SUDO_KEYS)
@@ -79,10 +80,11 @@ class SettingsTest(unittest.TestCase):
 
     def test_becoming_who_one_is_needs_no_hop(self):
         become = Plugin(become_user='deploy')
+        become.name = 'sudo'
         self.assertEqual(len(self.hops(connection(become=become, remote_user='deploy'))), 1)
         self.assertEqual(len(self.hops(connection(become=become, remote_user='other'))), 2)
         self.assertEqual(len(self.hops(connection(become=become, remote_user=None))), 2)
-        with mock.patch.object(settings.C, 'BECOME_ALLOW_SAME_USER', True):
+        with mock.patch.object(hops.C, 'BECOME_ALLOW_SAME_USER', True):
             self.assertEqual(len(self.hops(connection(become=become, remote_user='deploy'))), 2)
 
     def test_compression_is_strict(self):
@@ -134,11 +136,10 @@ class SettingsTest(unittest.TestCase):
             exec_command = put_file = fetch_file = close = _connect = None
         made = connection_mod.class_for(Stock, 'local')()
         self.assertIsNone(made.spindle_unsupported({}))
-        self.assertEqual(made.spindle_unsupported({'mitogen_via': 'x'})[0], 'mitogen_via')
         made.become = mock.Mock()
-        made.become.name = 'su'
-        self.assertEqual(made.spindle_unsupported({})[0], 'become:su')
-        made.become.name = 'sudo'
+        made.become.name = 'runas'
+        self.assertEqual(made.spindle_unsupported({})[0], 'become:runas')
+        made.become.name = 'community.general.pbrun'
         self.assertIsNone(made.spindle_unsupported({}))
         made.spindle_step_aside()
         self.assertIs(type(made), Stock)

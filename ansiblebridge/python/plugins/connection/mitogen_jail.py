@@ -1,0 +1,15 @@
+"""The connection type mitogen_jail: FreeBSD jails, by jexec."""
+import os
+import sys
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+if _ROOT not in sys.path:
+    sys.path.append(_ROOT)
+
+from spindle_ansible import standin  # noqa: E402
+
+
+class Connection(standin.StandIn):
+    """What Ansible looks for in this file."""
+
+    transport = 'jail'

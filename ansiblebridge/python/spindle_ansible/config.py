@@ -1,0 +1,139 @@
+"""Settings by Ansible's own rules of precedence: variables, environment, ini, default.
+
+Connection and become plugins of Ansible bring definitions of their options. For
+connection types whose plugins may not be installed, the definitions are here, with the
+variables that those plugins document.
+"""
+from ansible import constants as C
+from ansible.plugins.loader import become_loader, connection_loader
+
+from spindle_ansible import compat
+
+
+def _option(*variables, **more):
+    found = {'vars': [{'name': name} for name in variables], 'default': None}
+    found.update((kind, [{'name': name} for name in names]) for kind, names in more.items() if kind == 'env')
+    if 'ini' in more:
+        found['ini'] = [{'section': section, 'key': key} for section, key in more['ini']]
+    return found
+
+
+def _kubectl(names, *env):
+    return _option(*names, env=['K8S_AUTH_' + name for name in env])
+
+
+OPTIONS = {
+    'docker': {
+        'host': _option('ansible_docker_host', 'ansible_host'),
+        'user': _option('ansible_docker_user', 'ansible_user'),
+        'path': _option('mitogen_docker_path'),
+        'extra_args': _option('ansible_docker_extra_args', ini=[('docker_connection', 'extra_cli_args')]),
+        'timeout': _option('ansible_docker_timeout', 'ansible_timeout', env=['ANSIBLE_DOCKER_TIMEOUT'],
+                           ini=[('docker_connection', 'timeout')]),
+        'daemon': _option('ansible_docker_docker_host'),
+        'tls': _option('ansible_docker_tls'),
+        'tlsverify': _option('ansible_docker_validate_certs', 'ansible_docker_tls_verify'),
+        'tlscacert': _option('ansible_docker_cacert_path', 'ansible_docker_ca_cert', 'ansible_docker_ca_path'),
+        'tlscert': _option('ansible_docker_cert_path', 'ansible_docker_client_cert'),
+        'tlskey': _option('ansible_docker_key_path', 'ansible_docker_client_key'),
+    },
+    'podman': {
+        'path': _option('mitogen_podman_path', 'ansible_podman_executable', env=['ANSIBLE_PODMAN_EXECUTABLE']),
+        'extra_args': _option('ansible_podman_extra_args', env=['ANSIBLE_PODMAN_EXTRA_ARGS'],
+                              ini=[('defaults', 'podman_extra_args')]),
+    },
+    'buildah': {
+        'path': _option('mitogen_buildah_path', 'ansible_buildah_executable', env=['ANSIBLE_BUILDAH_EXECUTABLE']),
+        'extra_args': _option('ansible_buildah_extra_args', env=['ANSIBLE_BUILDAH_EXTRA_ARGS']),
+    },
+    'jail': {
+        'host': _option('ansible_jail_host', 'ansible_host'),
+        'user': _option('ansible_jail_user', 'ansible_user'),
+        'path': _option('mitogen_jexec_path'),
+    },
+    'lxc': {
+        'host': _option('ansible_lxc_host', 'ansible_host'),
+        'path': _option('mitogen_lxc_attach_path'),
+    },
+    'lxd': {
+        'host': _option('ansible_lxd_host', 'ansible_host'),
+        'path': _option('mitogen_lxc_path'),
+        'remote': _option('ansible_lxd_remote'),
+        'project': _option('ansible_lxd_project'),
+    },
+    'incus': {
+        'host': _option('ansible_incus_host', 'ansible_host'),
+        'path': _option('mitogen_incus_path'),
+        'remote': _option('ansible_incus_remote'),
+        'project': _option('ansible_incus_project'),
+    },
+    'kubectl': {
+        'host': _option('ansible_host'),
+        'path': _option('mitogen_kubectl_path'),
+        'pod': _kubectl(['ansible_kubectl_pod'], 'POD'),
+        'extra_args': _kubectl(['ansible_kubectl_extra_args'], 'EXTRA_ARGS'),
+        'env': _option('ansible_kubectl_local_env_vars'),
+        'container': _kubectl(['ansible_kubectl_container'], 'CONTAINER'),
+        'namespace': _kubectl(['ansible_kubectl_namespace'], 'NAMESPACE'),
+        'kubeconfig': _kubectl(['ansible_kubectl_config', 'ansible_kubectl_kubeconfig'], 'KUBECONFIG'),
+        'context': _kubectl(['ansible_kubectl_context'], 'CONTEXT'),
+        'server': _kubectl(['ansible_kubectl_server', 'ansible_kubectl_host'], 'SERVER', 'HOST'),
+        'username': _kubectl(['ansible_kubectl_user', 'ansible_kubectl_username'], 'USERNAME'),
+        'password': _kubectl(['ansible_kubectl_password'], 'PASSWORD'),
+        'token': _kubectl(['ansible_kubectl_api_key', 'ansible_kubectl_token'], 'API_KEY', 'TOKEN'),
+        'client_cert': _kubectl(['ansible_kubectl_client_cert', 'ansible_kubectl_cert_file'], 'CERT_FILE'),
+        'client_key': _kubectl(['ansible_kubectl_client_key', 'ansible_kubectl_key_file'], 'KEY_FILE'),
+        'ca_cert': _kubectl(['ansible_kubectl_ca_cert', 'ansible_kubectl_ssl_ca_cert'], 'SSL_CA_CERT'),
+        'validate_certs': _kubectl(['ansible_kubectl_validate_certs', 'ansible_kubectl_verify_ssl'], 'VERIFY_SSL'),
+    },
+    'setns': {
+        'kind': _option('mitogen_kind'),
+        'docker_path': _option('mitogen_docker_path'),
+        'podman_path': _option('mitogen_podman_path'),
+        'lxc_path': _option('mitogen_lxc_path'),
+        'lxc_info_path': _option('mitogen_lxc_info_path'),
+        'incus_path': _option('mitogen_incus_path'),
+        'machinectl_path': _option('mitogen_machinectl_path'),
+    },
+    'doas': {'path': _option('ansible_doas_exe', env=['ANSIBLE_DOAS_EXE'])},
+    'su': {'path': _option('ansible_su_exe', 'ansible_become_exe', env=['ANSIBLE_SU_EXE'])},
+    'sudo': {
+        'path': _option('ansible_sudo_exe', 'ansible_become_exe', env=['ANSIBLE_SUDO_EXE']),
+        'flags': _option('ansible_sudo_flags', 'ansible_become_flags'),
+    },
+    # Every type has these.
+    '': {
+        'host': _option('ansible_host'),
+        'user': _option('ansible_user', env=['ANSIBLE_REMOTE_USER'], ini=[('defaults', 'remote_user')]),
+        'password': _option('ansible_password'),
+        'timeout': _option('ansible_timeout', env=['ANSIBLE_TIMEOUT'], ini=[('defaults', 'timeout')]),
+    },
+}
+
+_PREFIX = 'spindle_'
+
+
+def own(method, key, variables, templar=None):
+    """One of the options above; None where nobody has set it."""
+    if key not in OPTIONS.get(method, ()):
+        method = ''
+    name = _PREFIX + method
+    if not C.config.has_configuration_definition('connection', name):
+        C.config.initialize_plugin_configuration_definitions('connection', name, OPTIONS[method])
+    return _value('connection', name, key, variables, templar)
+
+
+def plugin(kind, name, key, variables, templar=None):
+    """An option of one of Ansible's own plugins (kind connection or become); KeyError where it has no such option."""
+    loader = {'connection': connection_loader, 'become': become_loader}[kind]
+    found = loader.get(name, class_only=True)
+    return _value(kind, getattr(found, '_load_name', name), key, variables, templar)
+
+
+def _value(kind, name, key, variables, templar):
+    definition = C.config.get_configuration_definitions(kind, name)[key]
+    given = {}
+    for entry in definition.get('vars') or ():
+        if entry['name'] in variables:
+            given[entry['name']] = compat.template(templar, variables[entry['name']])
+    return C.config.get_config_value(key, plugin_type=kind, plugin_name=name, variables=given)

@@ -1,0 +1,379 @@
+"""From settings to the hops of a connection, one function for each method.
+
+A hop is `{"method", "kwargs", "python", "remote_tmp", "system_tmpdirs"}` as
+docs/protocol.md says. STACK names the kwargs that mitogen_get_stack prints.
+
+Equal settings must give equal hops in every worker of a run: the multiplexer
+shares a connection by what is in here.
+"""
+import json
+import os
+import re
+import shlex
+
+from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from spindle_ansible import compat
+from spindle_ansible import methods
+from spindle_ansible import settings
+from spindle_ansible import sources
+from spindle_ansible import texts
+
+_CONTAINER = ('connect_timeout', 'container', 'python_path', 'remote_name')
+_ACCOUNT = ('connect_timeout', 'password', 'python_path', 'remote_name', 'username')
+
+STACK = {
+    'local': ('python_path',),
+    'ssh': ('check_host_keys', 'compression', 'connect_timeout', 'hostname', 'identities_only', 'identity_file',
+            'keepalive_count', 'keepalive_interval', 'password', 'port', 'python_path', 'remote_name', 'ssh_args',
+            'ssh_debug_level', 'ssh_path', 'username'),
+    'sudo': _ACCOUNT + ('sudo_args', 'sudo_path'),
+    'su': _ACCOUNT + ('su_path',),
+    'doas': _ACCOUNT + ('doas_path',),
+    'become': _ACCOUNT + ('plugin', 'command'),
+    'docker': _CONTAINER + ('username',),
+    'podman': _CONTAINER + ('username',),
+    'buildah': _CONTAINER + ('username',),
+    'jail': _CONTAINER + ('username',),
+    'kubectl': ('connect_timeout', 'kubectl_args', 'kubectl_path', 'pod', 'python_path', 'remote_name'),
+    'lxc': _CONTAINER + ('lxc_attach_path',),
+    'lxd': _CONTAINER + ('lxc_path',),
+    'incus': _CONTAINER + ('incus_path',),
+    'setns': ('container', 'docker_path', 'kind', 'lxc_info_path', 'lxc_path', 'machinectl_path', 'python_path',
+              'username'),
+}
+
+# kubectl's flags in the order in which they are given.
+_KUBECTL = (
+    ('container', '-c'), ('namespace', '-n'), ('kubeconfig', '--kubeconfig'), ('context', '--context'),
+    ('server', '--server'), ('username', '--username'), ('password', '--password'),
+    ('client_cert', '--client-certificate'), ('client_key', '--client-key'),
+    ('ca_cert', '--certificate-authority'), ('token', '--token'),
+)
+
+_DOCKER = (('daemon', '--host'), ('tlscacert', '--tlscacert'), ('tlscert', '--tlscert'), ('tlskey', '--tlskey'))
+
+# Where the program goes in the command of a become plugin.
+PROGRAM = 'SPINDLEPROGRAM'
+
+
+def _common(source, python):
+    """What nearly all have."""
+    return {
+        'connect_timeout': timeout(source),
+        'python_path': python.argv,
+        'remote_name': remote_name(source),
+    }
+
+
+def local_hop(source, python):
+    """Arguments of the local method."""
+    return {'python_path': python.argv}
+
+
+def ssh_hop(source, python):
+    """Arguments of the ssh method."""
+    identity = source.get('private_key_file', 'private_key_file')
+    args = []
+    for name in ('ssh_args', 'ssh_common_args', 'ssh_extra_args'):
+        args.extend(settings.words(source.get(name)))
+    args.extend(_ssh_options(source))
+    check = source.get('host_key_checking')
+    verbosity = (settings.number(source.get('verbosity'), 0)
+                 or settings.whole(source, 'mitogen_ssh_debug_level'))
+    return dict(
+        _common(source, python),
+        check_host_keys='enforce' if (C.HOST_KEY_CHECKING if check is None else boolean(check)) else 'ignore',
+        compression=settings.compression(source.variable('mitogen_ssh_compression', True)),
+        hostname=compat.plain(source.get('host') or source.address()),
+        identities_only=False,
+        identity_file=os.path.expanduser(compat.plain(identity)) if identity else None,
+        keepalive_count=settings.whole(source, 'mitogen_ssh_keepalive_count') or 10,
+        keepalive_interval=settings.whole(source, 'mitogen_ssh_keepalive_interval') or 30,
+        password=compat.plain(source.password()) or None,
+        port=settings.number(source.get('port', 'port')),
+        ssh_args=args,
+        ssh_debug_level=verbosity,
+        ssh_path=compat.plain(source.get('ssh_executable')) or 'ssh',
+        username=source.remote_user(),
+    )
+
+
+def _ssh_options(source):
+    """Options of Ansible's ssh plugin that become options of ssh."""
+    path = source.get('control_path')
+    if path:
+        yield '-o'
+        yield 'ControlPath=%s' % compat.plain(path)
+    provider = source.get('pkcs11_provider')
+    if provider:
+        yield '-o'
+        yield 'PKCS11Provider=%s' % compat.plain(provider)
+
+
+def _container(source, python, path_key=None, **more):
+    found = dict(_common(source, python), container=compat.plain(source.address()), **more)
+    if path_key:
+        path = source.own('path')
+        if path or path_key in STACK[source.method]:
+            found[path_key] = compat.plain(path) or _TOOLS[source.method]
+    extra = settings.words(source.own('extra_args')) if source.method in ('docker', 'podman', 'buildah') else []
+    if extra:
+        found['extra_args'] = extra
+    return found
+
+
+_TOOLS = {'lxc': 'lxc-attach', 'lxd': 'lxc', 'incus': 'incus'}
+
+
+def docker_hop(source, python):
+    """Arguments of the docker method."""
+    found = _container(source, python, 'docker_path', username=source.remote_user())
+    args = []
+    for key, flag in _DOCKER:
+        value = source.own(key)
+        if value:
+            args.extend([flag, compat.plain(value)])
+    for key in ('tls', 'tlsverify'):
+        if settings.truth(source.own(key)):
+            args.append('--' + key)
+    if args:
+        found['extra_args'] = args + found.get('extra_args', [])
+    return found
+
+
+def podman_hop(source, python):
+    """Arguments of the podman method."""
+    return _container(source, python, 'podman_path', username=source.remote_user())
+
+
+def buildah_hop(source, python):
+    """Arguments of the buildah method."""
+    return _container(source, python, 'buildah_path', username=source.remote_user())
+
+
+def jail_hop(source, python):
+    """Arguments of the jail method."""
+    return _container(source, python, 'jexec_path', username=source.remote_user())
+
+
+def lxc_hop(source, python):
+    """Arguments of the lxc method."""
+    return _container(source, python, 'lxc_attach_path')
+
+
+def _instance(source, python, path_key):
+    """Arguments of LXD and Incus, whose instances have names without dots: of a longer one the first part counts."""
+    found = _container(source, python, path_key)
+    found['container'] = found['container'].partition('.')[0]
+    for key in ('remote', 'project'):
+        value = source.own(key)
+        if value:
+            found[key] = compat.plain(value)
+    return found
+
+
+def lxd_hop(source, python):
+    """Arguments of the lxd method."""
+    return _instance(source, python, 'lxc_path')
+
+
+def incus_hop(source, python):
+    """Arguments of the incus method."""
+    return _instance(source, python, 'incus_path')
+
+
+def kubectl_hop(source, python):
+    """Arguments of the kubectl method."""
+    args = []
+    for key, flag in _KUBECTL:
+        value = source.own(key)
+        if value:
+            if not isinstance(value, str):
+                raise AnsibleConnectionFailure(texts.NOT_TEXT % ('ansible_kubectl_' + key))
+            args.extend([flag, compat.plain(value)])
+    check = source.own('validate_certs')
+    if check is not None and check != '':
+        args.append('--insecure-skip-tls-verify=%s' % ('false' if settings.truth(check) else 'true'))
+    args.extend(settings.words(source.own('extra_args')))
+    found = dict(
+        _common(source, python), kubectl_args=args, kubectl_path=compat.plain(source.own('path')) or 'kubectl',
+        pod=compat.plain(source.own('pod') or source.address()))
+    env = source.own('env')
+    if env:
+        env = json.loads(env) if isinstance(env, str) else env
+        found['env'] = dict((compat.plain(k), compat.plain(v)) for k, v in env.items())
+    return found
+
+
+def setns_hop(source, python):
+    """Arguments of the setns method, which machinectl is as well."""
+    found = {
+        'container': compat.plain(source.address()),
+        'kind': 'machinectl' if source.method == 'machinectl' else compat.plain(source.variable('mitogen_kind')),
+        'python_path': python.argv,
+        'username': source.remote_user(),
+    }
+    for key in ('docker_path', 'lxc_path', 'lxc_info_path', 'machinectl_path', 'podman_path', 'incus_path'):
+        value = source.variable('mitogen_' + key)
+        if value or key in STACK['setns']:
+            found[key] = compat.plain(value)
+    return found
+
+
+def sudo_connection(source, python):
+    """Arguments of sudo as a connection."""
+    flags = source.own('flags')
+    return dict(
+        _common(source, python), password=compat.plain(source.password()) or None,
+        sudo_args=settings.words('-H -S -n' if flags is None else flags),
+        sudo_path=compat.plain(source.own('path')) or 'sudo', username=source.remote_user())
+
+
+def su_connection(source, python):
+    """Arguments of su as a connection."""
+    return dict(
+        _common(source, python), password=compat.plain(source.password()) or None,
+        su_path=compat.plain(source.own('path')) or 'su', username=source.remote_user())
+
+
+def doas_connection(source, python):
+    """Arguments of doas as a connection."""
+    return dict(
+        _common(source, python), password=compat.plain(source.password()) or None,
+        doas_path=compat.plain(source.own('path')), username=source.remote_user())
+
+
+CONNECTIONS = {
+    'buildah': buildah_hop, 'doas': doas_connection, 'docker': docker_hop, 'incus': incus_hop, 'jail': jail_hop,
+    'kubectl': kubectl_hop, 'local': local_hop, 'lxc': lxc_hop, 'lxd': lxd_hop, 'machinectl': setns_hop,
+    'podman': podman_hop, 'setns': setns_hop, 'ssh': ssh_hop, 'su': su_connection, 'sudo': sudo_connection,
+}
+
+
+def become_name(source):
+    """The name of the become plugin that leads to the account."""
+    if isinstance(source.become, tuple):
+        return source.become[0]
+    return getattr(source.become, 'name', None) or ''
+
+
+def become_user(source):
+    """The account that become leads to."""
+    return compat.plain(source.become_option('become_user')) or 'root'
+
+
+def wants_become(source):
+    """Whether a become hop is part of the way: not to the account that was logged in to."""
+    if not source.become:
+        return False
+    return bool(C.BECOME_ALLOW_SAME_USER) or become_user(source) != source.remote_user()
+
+
+def _account(source, python):
+    return dict(
+        _common(source, python), password=compat.plain(source.become_option('become_pass')) or None,
+        username=become_user(source))
+
+
+def sudo_become(source, python):
+    """Arguments of the sudo become method."""
+    flags = source.become_option('become_flags')
+    return dict(
+        _account(source, python), sudo_args=settings.words('-H -S -n' if flags is None else flags),
+        sudo_path=compat.plain(source.become_option('become_exe')) or 'sudo')
+
+
+def su_become(source, python):
+    """Arguments of the su become method."""
+    found = dict(_account(source, python), su_path=compat.plain(source.become_option('become_exe')) or 'su')
+    flags = settings.words(source.become_option('become_flags'))
+    if flags:
+        found['su_args'] = flags
+    prompts = source.become_option('prompt_l10n')
+    if prompts:
+        found['prompts'] = [compat.plain(word) for word in prompts]
+    return found
+
+
+def doas_become(source, python):
+    """Arguments of the doas become method."""
+    found = dict(_account(source, python), doas_path=compat.plain(source.become_option('become_exe')) or 'doas')
+    flags = settings.words(source.become_option('become_flags'))
+    if flags:
+        found['doas_args'] = flags
+    prompts = source.become_option('prompt_l10n')
+    if prompts:
+        found['prompts'] = [compat.plain(word) for word in prompts]
+    return found
+
+
+def plugin_become(source, python):
+    """Arguments for any other become plugin: its own command, prompt and failures."""
+    plugin = source.become
+    if isinstance(plugin, tuple):
+        raise AnsibleConnectionFailure(texts.VIA_BECOME % (source.inventory_name, plugin[0]))
+    command = compat.plain(plugin.build_become_command(PROGRAM, source.connection._shell))
+    # The word that the plugin waits for is another one each time, and would make another hop of it.
+    command = re.sub(r'BECOME-SUCCESS-[a-z]+', 'BECOME-SUCCESS', command)
+    prompts = []
+    prompt = getattr(plugin, 'prompt', None)
+    if prompt:
+        prompt = compat.plain(prompt)
+        prompts.append(prompt if prompt.startswith('^') or prompt.endswith('$') else re.escape(prompt))
+    return dict(
+        _account(source, python), plugin=become_name(source), command=command, prompts=prompts,
+        failures=[compat.plain(word) for word in getattr(plugin, 'fail', ()) if word],
+        missing=[compat.plain(word) for word in getattr(plugin, 'missing', ()) if word])
+
+
+BECOMES = {'become': plugin_become, 'doas': doas_become, 'su': su_become, 'sudo': sudo_become}
+
+
+def timeout(source):
+    """Seconds in which a hop must be up."""
+    value = settings.number(source.timeout(), 0)
+    return value if isinstance(value, int) and value > 0 else 10
+
+
+def remote_name(source):
+    """What the target shows of us: null for who and where we are."""
+    return 'ansible' if settings.truth(source.variable('mitogen_mask_remote_name')) else None
+
+
+def heartbeat(source):
+    """How often the agent behind ssh is asked for a sign of life, where the user says so: else it is up to Spindle."""
+    interval = settings.whole(source, 'mitogen_ssh_keepalive_interval')
+    count = settings.whole(source, 'mitogen_ssh_keepalive_count')
+    if not interval and not count:
+        return {}
+    return {'heartbeat': {'seconds': interval or 30, 'count': count or 10}}
+
+
+def host_hops(source, python, shell, become=True):
+    """The hops of one host: its connection, and the account that become leads to."""
+    common = {
+        'python': python.candidates,
+        'remote_tmp': compat.plain(sources.option(shell, 'remote_tmp')) or '~/.ansible/tmp',
+        'system_tmpdirs': [compat.plain(item) for item in sources.option(shell, 'system_tmpdirs') or
+                           ['/var/tmp', '/tmp']],
+    }
+    kwargs = CONNECTIONS[source.method](source, python)
+    if source.variable('spindle_via'):
+        kwargs['spindle_via'] = compat.plain(source.variable('spindle_via'))
+    way = [dict(common, method='setns' if source.method == 'machinectl' else source.method, kwargs=kwargs)]
+    if source.method == 'ssh':
+        way[0].update(heartbeat(source))
+    if become and wants_become(source):
+        method = methods.become(become_name(source))
+        if method is None:
+            raise AnsibleConnectionFailure(texts.VIA_BECOME % (source.inventory_name, become_name(source)))
+        way.append(dict(common, method=method, kwargs=BECOMES[method](source, python), become=True))
+    return way
+
+
+def seconds(way):
+    """How long a whole way may take to come up."""
+    return sum(hop['kwargs'].get('connect_timeout') or 30 for hop in way)

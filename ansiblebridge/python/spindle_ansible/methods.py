@@ -1,0 +1,49 @@
+"""Names: which of our methods stands behind a connection's or a become plugin's name."""
+
+# Short names, those of collections, and mitogen_*. A value is a key of hops.CONNECTIONS.
+_SHORT = ('buildah', 'docker', 'incus', 'jail', 'kubectl', 'local', 'lxc', 'lxd', 'machinectl', 'podman', 'setns', 'ssh')
+_COLLECTIONS = {
+    'community.docker.docker': 'docker',
+    'community.general.docker': 'docker',
+    'containers.podman.podman': 'podman',
+    'containers.podman.buildah': 'buildah',
+    'community.general.buildah': 'buildah',
+    'community.general.podman': 'podman',
+    'kubernetes.core.kubectl': 'kubectl',
+    'community.kubernetes.kubectl': 'kubectl',
+    'community.general.kubectl': 'kubectl',
+    'community.general.incus': 'incus',
+    'community.general.jail': 'jail',
+    'community.general.lxc': 'lxc',
+    'community.general.lxd': 'lxd',
+}
+
+NAMES = dict((name, name) for name in _SHORT)
+NAMES.update(('mitogen_' + name, name) for name in _SHORT + ('sudo', 'su', 'doas'))
+NAMES.update(_COLLECTIONS)
+NAMES['smart'] = 'ssh'
+
+# Connections whose plugin is Ansible's own; the others have stand-ins of ours, so no collection has to be installed.
+STOCK = ('ssh', 'local')
+
+# What only makes sense with another kind of machine, and is left to Ansible.
+FOREIGN_BECOME = ('runas', 'enable')
+
+
+def connection(name):
+    """Our name for a connection type, or None."""
+    if not isinstance(name, str):
+        return None
+    for prefix in ('ansible.builtin.', 'ansible.legacy.'):
+        if name.startswith(prefix):
+            name = name[len(prefix):]
+            break
+    return NAMES.get(name)
+
+
+def become(name):
+    """The method behind a become plugin's name: sudo, su, doas, become for any other; None for foreign ones."""
+    short = str.__str__(name).rpartition('.')[2]
+    if short in FOREIGN_BECOME:
+        return None
+    return short if short in ('sudo', 'su', 'doas') else 'become'

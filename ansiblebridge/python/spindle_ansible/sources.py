@@ -1,0 +1,158 @@
+"""Where the settings of one hop come from.
+
+The host that a task runs on has a connection plugin object, whose options Ansible has
+worked out for this task. A host on the way to it (mitogen_via) has none: its own
+variables count, and the configuration; not the task's variables or keywords.
+"""
+from ansible import constants as C
+
+from spindle_ansible import compat
+from spindle_ansible import config
+from spindle_ansible import methods
+from spindle_ansible import runtime
+
+
+def option(plugin, name, default=None):
+    """A plugin's option, or a default where the running version has no such option."""
+    try:
+        return plugin.get_option(name)
+    except (KeyError, AttributeError):
+        return default
+
+
+class Target(object):
+    """The host that the task runs on, or that it is delegated to."""
+
+    typed = True
+
+    def __init__(self, connection, variables, templar):
+        self.connection = connection
+        self.variables = variables
+        self.templar = templar
+        self.method = connection.spindle_method
+        self.inventory_name = compat.plain(variables.get('inventory_hostname')) or ''
+
+    def get(self, name, fallback=None):
+        """An option of the connection plugin, or the play context's attribute."""
+        value = option(self.connection, name)
+        if value is None and fallback:
+            value = getattr(self.connection._play_context, fallback, None)
+        return compat.template(self.templar, value)
+
+    def own(self, key, fallback=None):
+        """An option of a stand-in (config.OPTIONS), or the play context's attribute."""
+        value = config.own(self.method, key, self.variables, self.templar)
+        if value is None and fallback:
+            value = compat.template(self.templar, getattr(self.connection._play_context, fallback, None))
+        return value
+
+    def address(self):
+        """The machine's, container's or pod's name."""
+        return self.own('host') or self.connection._play_context.remote_addr
+
+    def variable(self, name, default=None):
+        """A variable that belongs to no plugin."""
+        return compat.template(self.templar, self.variables.get(name, default))
+
+    def remote_user(self):
+        """The account that is logged in to, None where the method decides."""
+        missing = object()
+        value = option(self.connection, 'remote_user', missing)
+        if value is missing and self.method not in methods.STOCK:
+            value = self.own('user', 'remote_user')
+        elif value is missing:
+            value = getattr(self.connection, 'default_user', None) or self.connection._play_context.remote_user
+        return compat.plain(compat.template(self.templar, value))
+
+    def password(self):
+        """The password for the login, if there is one."""
+        return self.get('password', 'password')
+
+    def timeout(self):
+        """What is set as the time limit for connecting."""
+        return config.own(self.method, 'timeout', self.variables, self.templar) or self.get('timeout', 'timeout')
+
+    @property
+    def become(self):
+        """The become plugin, or None."""
+        return self.connection.become
+
+    def become_option(self, name):
+        """An option of the become plugin: become_user, become_pass, become_exe, become_flags..."""
+        value = compat.template(self.templar, option(self.become, name))
+        if value is None and name in ('become_user', 'become_pass'):
+            value = getattr(self.connection._play_context, name, None)
+        return value
+
+    def via(self):
+        """The text of mitogen_via, or None."""
+        return compat.plain(self.variable('mitogen_via')) or None
+
+
+class Intermediary(object):
+    """A host on the way, with its own variables; become is (method, user) or None."""
+
+    def __init__(self, name, variables, templar, method, become):
+        self.inventory_name = name
+        self.variables = variables
+        self.templar = templar
+        self.method = method
+        self.become = become
+
+    def get(self, name, fallback=None):
+        """An option as the connection plugin of that host would have it."""
+        try:
+            return config.plugin('connection', self.method, name, self.variables, self.templar)
+        except KeyError:
+            return None
+
+    def own(self, key, fallback=None):
+        """An option of a stand-in (config.OPTIONS)."""
+        return config.own(self.method, key, self.variables, self.templar)
+
+    def address(self):
+        """The machine's, container's or pod's name."""
+        return self.own('host') or self.inventory_name
+
+    def variable(self, name, default=None):
+        """A variable that belongs to no plugin."""
+        return compat.template(self.templar, self.variables.get(name, default))
+
+    def remote_user(self):
+        """The account that is logged in to, None where the method decides."""
+        names = ('ansible_ssh_user', 'ansible_user') if self.method == 'ssh' else ('ansible_user',)
+        for name in names:
+            if self.variable(name):
+                return compat.plain(self.variable(name))
+        return compat.plain(C.DEFAULT_REMOTE_USER)
+
+    def password(self):
+        """The password for the login: the host's own, or what was typed for all."""
+        for name in ('ansible_ssh_password', 'ansible_ssh_pass', 'ansible_password'):
+            if self.variable(name):
+                return self.variable(name)
+        return runtime.typed_passwords()[0]
+
+    def timeout(self):
+        """What is set as the time limit for connecting."""
+        for name in ('ansible_ssh_timeout', 'ansible_timeout'):
+            if self.variable(name):
+                return self.variable(name)
+        return self.own('timeout') or C.DEFAULT_TIMEOUT
+
+    def become_option(self, name):
+        """An option as the become plugin of that host would have it."""
+        method, user = self.become
+        if name == 'become_user' and user:
+            return user
+        try:
+            value = config.plugin('become', method, name, self.variables, self.templar)
+        except KeyError:
+            value = None
+        if value is None and name == 'become_pass':
+            value = runtime.typed_passwords()[1]
+        return value
+
+    def via(self):
+        """The text of mitogen_via, or None."""
+        return compat.plain(self.variable('mitogen_via')) or None

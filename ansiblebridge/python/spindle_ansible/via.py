@@ -1,0 +1,56 @@
+"""mitogen_via: the hosts that lie on the way to another one."""
+from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure
+
+from spindle_ansible import compat
+from spindle_ansible import hops
+from spindle_ansible import methods
+from spindle_ansible import settings
+from spindle_ansible import sources
+from spindle_ansible import texts
+
+
+def parse(text):
+    """[[METHOD:]USER@]NAME as (method, user, name), None for what is not there."""
+    account, at, name = text.rpartition('@')
+    if not at:
+        return None, None, name
+    method, _, user = account.rpartition(':')
+    return method or None, user or None, name
+
+
+def way(source, python, shell, hostvars, become=True):
+    """All hops to a host, nearest first: those of the hosts on the way, and its own."""
+    return _before(source, shell, hostvars, ()) + hops.host_hops(source, python, shell, become)
+
+
+def _before(source, shell, hostvars, seen):
+    text = source.via()
+    if not text:
+        return []
+    seen += (source.inventory_name,)
+    method, user, name = parse(text)
+    if name in seen:
+        raise AnsibleConnectionFailure(
+            texts.VIA_CYCLE % (text, source.inventory_name, ' -> '.join(reversed(seen + (name,)))))
+    if hostvars is None or not name or name not in hostvars:
+        raise AnsibleConnectionFailure(texts.VIA_UNKNOWN % (text, source.inventory_name))
+    intermediary = _intermediary(source, text, name, hostvars[name], '@' in text, method, user)
+    python = settings.interpreter(intermediary.variables, source.templar)
+    return (_before(intermediary, shell, hostvars, seen)
+            + hops.host_hops(intermediary, python, shell))
+
+
+def _intermediary(source, text, name, variables, changes, method, user):
+    def value(variable):
+        return compat.plain(compat.template(source.templar, variables.get(variable)))
+
+    transport = value('ansible_connection') or C.DEFAULT_TRANSPORT
+    connection = methods.connection(transport)
+    if connection is None:
+        raise AnsibleConnectionFailure(texts.VIA_CONNECTION % (text, source.inventory_name, transport))
+    become = None
+    if changes:
+        method = method or value('ansible_become_method') or C.DEFAULT_BECOME_METHOD
+        become = (method, user)
+    return sources.Intermediary(name, variables, source.templar, connection, become)

@@ -1,0 +1,169 @@
+"""Hops of every method, and those that mitogen_via puts in front."""
+import unittest
+from unittest import mock
+
+from ansible.errors import AnsibleConnectionFailure
+
+from spindle_ansible import hops, methods, runtime, settings, sources, via
+from tests.test_settings import Plugin, PlayContext, connection
+
+PYTHON = {'ansible_python_interpreter': '/usr/bin/python3'}
+
+
+class HopsTest(unittest.TestCase):
+    def way(self, method, hostvars=None, become=None, **variables):
+        variables = dict(PYTHON, inventory_hostname='web1', **variables)
+        hostvars = dict((name, dict(found, inventory_hostname=name)) for name, found in (hostvars or {}).items())
+        context = PlayContext()
+        context.remote_addr = variables.get('ansible_host', 'web1')
+        context.remote_user = variables.get('ansible_user')
+        conn = connection(method, become)
+        conn._play_context = context
+        return via.way(sources.Target(conn, variables, None), settings.Interpreter(variables, None), conn._shell, hostvars)
+
+    def only(self, method, **variables):
+        hop, = self.way(method, **variables)
+        self.assertEqual(set(hops.STACK[hop['method']]) - set(hop['kwargs']), set())
+        return hop['kwargs']
+
+    def test_containers(self):
+        for method in ('docker', 'podman', 'buildah', 'jail'):
+            kwargs = self.only(method, ansible_host='c1', ansible_user='bob')
+            self.assertEqual((kwargs['container'], kwargs['username'], kwargs['connect_timeout']), ('c1', 'bob', 10))
+            self.assertEqual(set(kwargs), set(hops.STACK[method]), 'nothing is set that the user has not asked for')
+            self.assertIsNone(self.only(method)['username'])
+        for method, path in (('docker', 'docker_path'), ('podman', 'podman_path'), ('buildah', 'buildah_path')):
+            kwargs = self.only(method, **{'mitogen_' + path: '/opt/it', 'ansible_%s_extra_args' % method: '--a "b c"'})
+            self.assertEqual((kwargs[path], kwargs['extra_args']), ('/opt/it', ['--a', 'b c']))
+        kwargs = self.only('docker', ansible_docker_docker_host='tcp://d:2376', ansible_docker_tls='yes',
+                           ansible_docker_cacert_path='/ca')
+        self.assertEqual(kwargs['extra_args'], ['--host', 'tcp://d:2376', '--tlscacert', '/ca', '--tls'])
+
+    def test_instances(self):
+        self.assertEqual(self.only('lxc', mitogen_lxc_attach_path='/l')['lxc_attach_path'], '/l')
+        self.assertEqual(self.only('lxc')['lxc_attach_path'], 'lxc-attach')
+        kwargs = self.only('lxd', ansible_host='x1.example.org', ansible_lxd_remote='far', ansible_lxd_project='p')
+        self.assertEqual((kwargs['container'], kwargs['remote'], kwargs['project'], kwargs['lxc_path']),
+                         ('x1', 'far', 'p', 'lxc'))
+        kwargs = self.only('incus', ansible_incus_project='p', mitogen_incus_path='/i')
+        self.assertEqual((kwargs['incus_path'], kwargs['project']), ('/i', 'p'))
+        self.assertEqual(self.only('incus')['incus_path'], 'incus')
+
+    def test_kubectl(self):
+        kwargs = self.only('kubectl', ansible_kubectl_container='app', ansible_kubectl_namespace='ns',
+                           ansible_kubectl_verify_ssl='no', ansible_kubectl_cert_file='/c', ansible_kubectl_pod='pod1',
+                           mitogen_kubectl_path='/k')
+        self.assertEqual(kwargs['kubectl_args'], [
+            '-c', 'app', '-n', 'ns', '--client-certificate', '/c', '--insecure-skip-tls-verify=true'])
+        self.assertEqual((kwargs['pod'], kwargs['kubectl_path']), ('pod1', '/k'))
+        self.assertEqual(self.only('kubectl', ansible_host='p')['kubectl_args'], [])
+        with self.assertRaisesRegex(AnsibleConnectionFailure, 'ansible_kubectl_kubeconfig'):
+            self.only('kubectl', ansible_kubectl_kubeconfig={'a': 'b'})
+
+    def test_setns(self):
+        hop, = self.way('machinectl', ansible_user='bob', mitogen_machinectl_path='/m')
+        self.assertEqual((hop['method'], hop['kwargs']['kind'], hop['kwargs']['machinectl_path']),
+                         ('setns', 'machinectl', '/m'))
+        self.assertEqual(self.only('setns', mitogen_kind='podman', mitogen_podman_path='/p')['podman_path'], '/p')
+
+    def test_accounts_as_connections(self):
+        kwargs = self.only('sudo', ansible_user='bob', ansible_password='x', ansible_become_exe='/s',
+                           ansible_become_flags='-H')
+        self.assertEqual((kwargs['username'], kwargs['sudo_path'], kwargs['sudo_args']), ('bob', '/s', ['-H']))
+        self.assertEqual(self.only('su', ansible_user='bob')['su_path'], 'su')
+        self.assertIsNone(self.only('doas')['doas_path'])
+        self.assertEqual(self.only('doas', ansible_doas_exe='/d')['doas_path'], '/d')
+
+    def test_become(self):
+        become = Plugin(become_user='bob', become_pass='x', become_exe=None, become_flags='-m', prompt_l10n=['Kennwort'])
+        for name, flags in (('su', 'su_args'), ('doas', 'doas_args')):
+            become.name = name
+            hop = self.way('ssh', become=become)[-1]
+            self.assertEqual((hop['method'], hop['become'], hop['kwargs']['username'], hop['kwargs'][flags],
+                              hop['kwargs']['prompts']), (name, True, 'bob', ['-m'], ['Kennwort']))
+
+    def test_any_other_become(self):
+        become = Plugin(become_user='bob', become_pass='x')
+        become.name, become.fail, become.missing, become.prompt = 'community.general.pbrun', ('no',), (), 'Password:'
+        become.build_become_command = lambda cmd, shell: "pbrun -u bob /bin/sh -c 'echo BECOME-SUCCESS-%s ; %s'" % (
+            'abcdefgh', cmd)
+        hop = self.way('local', become=become)[-1]
+        self.assertEqual(hop['method'], 'become')
+        self.assertEqual(hop['kwargs']['command'], "pbrun -u bob /bin/sh -c 'echo BECOME-SUCCESS ; SPINDLEPROGRAM'")
+        self.assertEqual((hop['kwargs']['prompts'], hop['kwargs']['failures']), (['Password:'], ['no']))
+        self.assertIsNone(methods.become('ansible.builtin.runas'))
+
+    def test_names(self):
+        for name, method in (('community.docker.docker', 'docker'), ('containers.podman.buildah', 'buildah'),
+                             ('ansible.builtin.smart', 'ssh'), ('mitogen_doas', 'doas'), ('machinectl', 'machinectl'),
+                             ('paramiko_ssh', None), ('doas', None), ('winrm', None), (None, None)):
+            self.assertEqual(methods.connection(name), method, name)
+
+
+class ViaTest(HopsTest):
+    def setUp(self):
+        self.addCleanup(runtime.set_typed_passwords, *runtime.typed_passwords())
+
+    def test_spec(self):
+        for text, parts in (('b', (None, None, 'b')), ('root@b', (None, 'root', 'b')),
+                            ('doas:bob@b', ('doas', 'bob', 'b')), ('a:b:c@d@e', ('a:b', 'c@d', 'e')),
+                            ('su:@b', ('su', None, 'b'))):
+            self.assertEqual(via.parse(text), parts)
+
+    def test_mixed_methods_nearest_first(self):
+        hostvars = {
+            'gate': dict(PYTHON, ansible_host='192.0.2.9', ansible_port='2222', ansible_user='op', ansible_timeout=33,
+                         ansible_ssh_common_args='-o A=b', mitogen_ssh_keepalive_count=2),
+            'bastion': dict(PYTHON, mitogen_via='gate', ansible_password='sesame', ansible_become_password='open'),
+            'ct': dict(PYTHON, mitogen_via='sudo:root@bastion', ansible_connection='community.docker.docker'),
+        }
+        way = self.way('ssh', hostvars, mitogen_via='ct', ansible_host='web.inside')
+        self.assertEqual([hop['method'] for hop in way], ['ssh', 'ssh', 'sudo', 'docker', 'ssh'])
+        gate, bastion, sudo, docker, web = [hop['kwargs'] for hop in way]
+        self.assertEqual((gate['hostname'], gate['port'], gate['username'], gate['connect_timeout'], gate['password']),
+                         ('192.0.2.9', 2222, 'op', 33, None))
+        self.assertIn('A=b', gate['ssh_args'])
+        self.assertEqual(way[0]['heartbeat'], {'seconds': 30, 'count': 2})
+        self.assertEqual((bastion['hostname'], bastion['password']), ('bastion', 'sesame'))
+        self.assertEqual((sudo['username'], sudo['password'], way[2]['become']), ('root', 'open', True))
+        self.assertEqual((docker['container'], web['hostname']), ('ct', 'web.inside'))
+        self.assertNotIn('become', way[3])
+
+    def test_become_of_the_way(self):
+        hostvars = {'b': dict(PYTHON, ansible_become_method='doas', ansible_become_user='eve', ansible_become=True)}
+        self.assertEqual([hop['method'] for hop in self.way('local', hostvars, mitogen_via='b')], ['ssh', 'local'])
+        way = self.way('local', hostvars, mitogen_via='su:@b')
+        self.assertEqual((way[1]['method'], way[1]['kwargs']['username']), ('su', 'eve'))
+        hostvars['b']['ansible_user'] = 'bob'
+        self.assertEqual(len(self.way('local', hostvars, mitogen_via='sudo:bob@b')), 2, 'bob is bob already')
+
+    def test_typed_passwords_reach_who_has_none(self):
+        runtime.set_typed_passwords('k', 'K')
+        hostvars = {'b': dict(PYTHON), 'c': dict(PYTHON, ansible_ssh_pass='own')}
+        way = self.way('local', hostvars, mitogen_via='root@b')
+        self.assertEqual((way[0]['kwargs']['password'], way[1]['kwargs']['password']), ('k', 'K'))
+        self.assertEqual(self.way('local', hostvars, mitogen_via='c')[0]['kwargs']['password'], 'own')
+
+    def test_same_settings_are_the_same_hop(self):
+        hostvars = {'b': dict(PYTHON, ansible_host='h'), 'c': dict(PYTHON, ansible_ssh_host='h', ansible_host='h')}
+        ways = [self.way('local', hostvars, mitogen_via=name)[0] for name in 'bc']
+        self.assertEqual(ways[0], ways[1])
+
+    def test_what_cannot_be(self):
+        hostvars = {'b': dict(PYTHON, mitogen_via='c'), 'c': dict(PYTHON, mitogen_via='b'),
+                    'w': dict(PYTHON, ansible_connection='winrm'), 'self': dict(PYTHON, mitogen_via='web1')}
+        for text, why in (('nobody', 'mitogen_via=nobody of web1 specifies an unknown hostname'),
+                          ('b', r'mitogen_via=b of c creates a cycle \(b -> c -> b -> web1\)'),
+                          ('self', r'mitogen_via=web1 of self creates a cycle \(web1 -> self -> web1\)'),
+                          ('w', 'mitogen_via=w of web1: connections of the type winrm')):
+            with self.assertRaisesRegex(AnsibleConnectionFailure, why):
+                self.way('local', hostvars, mitogen_via=text)
+
+    def test_configuration_counts_for_the_way(self):
+        with mock.patch.dict('os.environ', {'ANSIBLE_SSH_ARGS': '-o From=env'}):
+            self.assertEqual(self.way('local', {'b': dict(PYTHON)}, mitogen_via='b')[0]['kwargs']['ssh_args'],
+                             ['-o', 'From=env'])
+
+
+if __name__ == '__main__':
+    unittest.main()
