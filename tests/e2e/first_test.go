@@ -148,13 +148,13 @@ func TestOneConnectionForAll(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotOursGoesTheStockWay: a play with a connection or become method that we do not know still runs, with one warning.
+// TestWhatIsNotOursGoesTheStockWay: a play with a connection type that we do not know still runs, with one warning.
 func TestWhatIsNotOursGoesTheStockWay(t *testing.T) {
-	l := env.New(t)
-	h := l.Host(t, env.HostOptions{Name: "web1", Boot: "echo root:pw-root | chpasswd"})
-	c := l.Controller(t, env.Versions[0], h)
-	su := "    - ansible.builtin.command: id -un\n      become: true\n      become_method: su\n      vars: {ansible_become_password: pw-root}\n"
-	c.Write(t, env.PlayDir+"/other.yml", "- hosts: all\n  gather_facts: false\n  tasks:\n"+su+su+
+	c, h := one(t, env.Versions[0])
+	odd := "    - ansible.builtin.command: id -un\n      vars: {ansible_connection: odd}\n"
+	c.Write(t, env.PlayDir+"/connection_plugins/odd.py",
+		"from ansible.plugins.connection import local\n\n\nclass Connection(local.Connection):\n    transport = 'odd'\n", 0o644)
+	c.Write(t, env.PlayDir+"/other.yml", "- hosts: all\n  gather_facts: false\n  tasks:\n"+odd+odd+
 		"    - ansible.builtin.command: id -un\n    - ansible.builtin.command: id -un\n      become: true\n", 0o644)
 	r := c.Play(t, env.Play{Strategy: "mitogen_linear", Playbook: "other.yml", Inventory: line(h, "")})
 	records, err := parity.Parse(r.Records)
@@ -165,11 +165,11 @@ func TestWhatIsNotOursGoesTheStockWay(t *testing.T) {
 	for _, rec := range parity.Done(records, "web1") {
 		who = append(who, rec.Result["stdout"])
 	}
-	if got := fmt.Sprint(who); got != "[root root deploy root]" {
+	if got := fmt.Sprint(who); got != "["+env.Operator+" "+env.Operator+" deploy root]" {
 		t.Errorf("tasks ran as %s", got)
 	}
-	if n := strings.Count(r.Stderr, "[WARNING]"); n != 1 || !strings.Contains(r.Stderr, "become method su") {
-		t.Errorf("%d warnings, want one about su: %s", n, r.Stderr)
+	if n := strings.Count(r.Stderr, "[WARNING]"); n != 1 || !strings.Contains(r.Stderr, "connection type odd") {
+		t.Errorf("%d warnings, want one about odd: %s", n, r.Stderr)
 	}
 }
 

@@ -112,9 +112,13 @@ class PlaybookTest(unittest.TestCase):
         self.assertIn('unreachable=0    failed=1', self.output)
 
     def test_what_is_not_supported_goes_the_stock_way_with_one_warning(self):
-        calls = self.play('  - command: echo {{ item }}\n    loop: [1, 2]\n    vars: {mitogen_via: other}\n' * 2)
+        os.mkdir(os.path.join(self.directory, 'connection_plugins'))
+        with open(os.path.join(self.directory, 'connection_plugins', 'odd.py'), 'w') as f:
+            f.write('from ansible.plugins.connection import local\n\n\n'
+                    'class Connection(local.Connection):\n    transport = "odd"\n')
+        calls = self.play('  - command: echo {{ item }}\n    loop: [1, 2]\n    vars: {ansible_connection: odd}\n' * 2)
         self.assertEqual(calls['module'], 0)
-        self.assertEqual(' '.join(self.output.split()).count('mitogen_via is not supported yet'), 1)
+        self.assertEqual(' '.join(self.output.split()).count('the connection type odd is not supported yet'), 1)
         self.assertIn('failed=0', self.output)
 
     def test_without_a_multiplexer_everything_goes_the_stock_way_with_one_warning(self):
