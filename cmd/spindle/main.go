@@ -60,6 +60,6 @@ func newRootCommand() *cobra.Command {
 		Version:       version(),
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddCommand(newPluginsCommand(), newTreeCommand(), newVersionCommand(), newServeCommand())
+	root.AddCommand(newPluginsCommand(), newTreeCommand(), newVersionCommand(), newExplainCommand(), newServeCommand())
 	return root
 }

@@ -48,3 +48,31 @@ func TestWithoutRoot(t *testing.T) {
 		t.Errorf("recap %q, want %q", recap["mitogen_linear"], recap["linear"])
 	}
 }
+
+// TestExplain asks how a host is reached, without reaching it.
+func TestExplain(t *testing.T) {
+	l := env.NewLoopback(t)
+	inventory := l.Inventory("gate") + "far mitogen_via=daemon@gate ansible_user=deploy ansible_password=sesame\nodd ansible_connection=winrm\nlost mitogen_via=nobody\n"
+	if err := os.WriteFile(filepath.Join(l.Dir, "hosts"), []byte(inventory), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := l.Run(t, "", env.Binary(t), "explain", "all", "-i", "hosts")
+	if o.Code != 0 {
+		t.Fatalf("spindle explain: %+v", o)
+	}
+	for _, want := range []string{
+		"by the built-in client", "var: ansible_port", "2. sudo:daemon", "mitogen_via", "3. ssh:deploy@far by the ssh program: it runs on the machine before it",
+		"password             ********", "var: ansible_password", "of the host          gate",
+		"does not know the connection type", "mitogen_via=nobody of lost specifies an unknown hostname",
+	} {
+		if !strings.Contains(o.Stdout, want) {
+			t.Errorf("not said: %q", want)
+		}
+	}
+	if strings.Contains(o.Stdout+o.Stderr, "sesame") {
+		t.Error("the password is shown")
+	}
+	if t.Failed() {
+		t.Logf("%s%s", o.Stdout, o.Stderr)
+	}
+}

@@ -115,25 +115,52 @@ _PREFIX = 'spindle_'
 
 def own(method, key, variables, templar=None):
     """One of the options above; None where nobody has set it."""
+    return _value('connection', _registered(method, key), key, variables, templar)
+
+
+def _registered(method, key):
+    """The name under which an option's definition stands; that of a method, or that of all."""
     if key not in OPTIONS.get(method, ()):
         method = ''
     name = _PREFIX + method
     if not C.config.has_configuration_definition('connection', name):
         C.config.initialize_plugin_configuration_definitions('connection', name, OPTIONS[method])
-    return _value('connection', name, key, variables, templar)
+    return name
 
 
 def plugin(kind, name, key, variables, templar=None):
     """An option of one of Ansible's own plugins (kind connection or become); KeyError where it has no such option."""
+    return _value(kind, _loaded(kind, name), key, variables, templar)
+
+
+def _loaded(kind, name):
     loader = {'connection': connection_loader, 'become': become_loader}[kind]
     found = loader.get(name, class_only=True)
-    return _value(kind, getattr(found, '_load_name', name), key, variables, templar)
+    return getattr(found, '_load_name', name)
+
+
+def origin(kind, name, key, variables, templar=None):
+    """Where an option's value comes from, as Ansible says it; kind is connection, become, or own for those above."""
+    if kind == 'own':
+        kind, name = 'connection', _registered(name, key)
+    else:
+        name = _loaded(kind, name)
+    if key not in C.config.get_configuration_definitions(kind, name):
+        return None
+    value, found = C.config.get_config_value_and_origin(
+        key, plugin_type=kind, plugin_name=name, variables=_given(kind, name, key, variables, templar))
+    return None if value is None else compat.plain(found)
+
+
+def _given(kind, name, key, variables, templar):
+    """The variables that an option looks at, as far as they are set."""
+    given = {}
+    for entry in C.config.get_configuration_definitions(kind, name)[key].get('vars') or ():
+        if entry['name'] in variables:
+            given[entry['name']] = compat.template(templar, variables[entry['name']])
+    return given
 
 
 def _value(kind, name, key, variables, templar):
-    definition = C.config.get_configuration_definitions(kind, name)[key]
-    given = {}
-    for entry in definition.get('vars') or ():
-        if entry['name'] in variables:
-            given[entry['name']] = compat.template(templar, variables[entry['name']])
-    return C.config.get_config_value(key, plugin_type=kind, plugin_name=name, variables=given)
+    return C.config.get_config_value(
+        key, plugin_type=kind, plugin_name=name, variables=_given(kind, name, key, variables, templar))

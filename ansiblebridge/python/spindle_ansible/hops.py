@@ -9,7 +9,6 @@ shares a connection by what is in here.
 import json
 import os
 import re
-import shlex
 
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure

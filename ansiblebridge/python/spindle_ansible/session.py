@@ -213,6 +213,12 @@ class Session(object):
         except (client_mod.ClientError, AnsibleError) as e:
             log.debug('not removed: %s: %s' % (path, e))
 
+    def explained(self):
+        """The hops and where their settings come from: (source, hop)."""
+        if not self.variables:
+            raise AnsibleError('the settings are not known yet')
+        return via.explained(self.source(), self.interpreter(), self.connection._shell, self.hostvars)
+
     def here(self):
         """Whether tasks run on the controller itself."""
         return self.connection.spindle_method == 'local' and not self.variables.get('mitogen_via')

@@ -21,7 +21,13 @@ def parse(text):
 
 def way(source, python, shell, hostvars, become=True):
     """All hops to a host, nearest first: those of the hosts on the way, and its own."""
-    return _before(source, shell, hostvars, ()) + hops.host_hops(source, python, shell, become)
+    return [hop for _, hop in explained(source, python, shell, hostvars, become)]
+
+
+def explained(source, python, shell, hostvars, become=True):
+    """The same, each with the source that its settings come from."""
+    own = [(source, hop) for hop in hops.host_hops(source, python, shell, become)]
+    return _before(source, shell, hostvars, ()) + own
 
 
 def _before(source, shell, hostvars, seen):
@@ -37,8 +43,8 @@ def _before(source, shell, hostvars, seen):
         raise AnsibleConnectionFailure(texts.VIA_UNKNOWN % (text, source.inventory_name))
     intermediary = _intermediary(source, text, name, hostvars[name], '@' in text, method, user)
     python = settings.interpreter(intermediary.variables, source.templar)
-    return (_before(intermediary, shell, hostvars, seen)
-            + hops.host_hops(intermediary, python, shell))
+    own = [(intermediary, hop) for hop in hops.host_hops(intermediary, python, shell)]
+    return _before(intermediary, shell, hostvars, seen) + own
 
 
 def _intermediary(source, text, name, variables, changes, method, user):

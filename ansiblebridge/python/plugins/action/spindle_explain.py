@@ -1,0 +1,13 @@
+"""What spindle explain runs; the code is in spindle_ansible."""
+import os
+import sys
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+if _ROOT not in sys.path:
+    sys.path.append(_ROOT)
+
+from spindle_ansible.explain import ExplainAction  # noqa: E402
+
+
+class ActionModule(ExplainAction):
+    """What Ansible looks for in this file."""
