@@ -30,6 +30,7 @@ display = Display()
 
 _classes = {}
 
+_WAITS = ('wait_for_connection', 'ansible.builtin.wait_for_connection', 'ansible.legacy.wait_for_connection')
 _NAMES_OF_COPY = ('copy', 'ansible.builtin.copy', 'ansible.legacy.copy')
 
 
@@ -110,9 +111,15 @@ class ActionMixin(ActionBase):
             return (task_vars.get('ansible_delegated_vars') or {}).get(self._task.delegate_to) or task_vars
         return task_vars
 
+    def _spindle_bare(self):
+        """Whether Ansible's own ways by the shell are all that works: where there is no Python."""
+        return self._connection.spindle.is_bare()
+
     # Modules
 
     def _execute_module(self, *args, **kwargs):
+        if self._task.action in _WAITS and self._spindle_bare():
+            return {'ping': 'pong', 'changed': False}  # it was reached, which is all that is asked for
         outer = self._spindle_state, self._spindle_async
         self._spindle_state = None
         self._spindle_async = bool(kwargs.get('wrap_async', len(args) > 6 and args[6]))
@@ -256,6 +263,8 @@ class ActionMixin(ActionBase):
 
     def _make_tmp_path(self, remote_user=None):
         """Name a temporary directory; it is made by the next call."""
+        if self._spindle_bare():
+            return super(ActionMixin, self)._make_tmp_path(remote_user)
         session = self._connection.spindle
         context = session.context()
         base = self._connection.spindle_temp_dir(context)
@@ -275,6 +284,9 @@ class ActionMixin(ActionBase):
 
     def _remove_tmp_path(self, tmp_path, force=False):
         """Remove a temporary directory, without waiting for it."""
+        target = self._connection.spindle.target  # what was never connected has nothing to remove
+        if target is not None and target.bare:
+            return super(ActionMixin, self)._remove_tmp_path(tmp_path, force)
         if tmp_path is None:
             tmp_path = self._connection._shell.tmpdir
         if tmp_path and (force or self._should_remove_tmp_path(tmp_path)):
@@ -298,6 +310,8 @@ class ActionMixin(ActionBase):
 
     def _fixup_perms2(self, remote_paths, remote_user=None, execute=True):
         """Files belong to the account that uses them already; at most they have to be executable."""
+        if self._spindle_bare():
+            return super(ActionMixin, self)._fixup_perms2(remote_paths, remote_user, execute)
         if execute and self._task.action not in _NAMES_OF_COPY:
             mode = 'u+rwx' if compat.HAS_BUILT_MODULE else 'u+x'
             for path in remote_paths:
@@ -311,24 +325,34 @@ class ActionMixin(ActionBase):
         return session.run_ops(ops, session.context(sudoable))
 
     def _remote_file_exists(self, path):
+        if self._spindle_bare():
+            return super(ActionMixin, self)._remote_file_exists(path)
         found, error = self._spindle_ops([{'op': 'exists', 'path': compat.plain(path)}], True)
         return error is None and bool(found[0])
 
     def _remote_chmod(self, paths, mode, sudoable=False):
+        if self._spindle_bare():
+            return super(ActionMixin, self)._remote_chmod(paths, mode, sudoable)
         mode = mode if isinstance(mode, int) else compat.plain(mode)
         return shell_result(self._spindle_ops([files.chmod(compat.plain(path), mode) for path in paths], True)[1])
 
     def _remote_chown(self, paths, user, sudoable=False):
+        if self._spindle_bare():
+            return super(ActionMixin, self)._remote_chown(paths, user, sudoable)
         return shell_result(self._spindle_ops(
             [files.chown(compat.plain(path), user=compat.plain(user)) for path in paths], True)[1])
 
     def _remote_chgrp(self, paths, group, sudoable=False):
+        if self._spindle_bare():
+            return super(ActionMixin, self)._remote_chgrp(paths, group, sudoable)
         return shell_result(self._spindle_ops(
             [files.chown(compat.plain(path), group=compat.plain(group)) for path in paths], True)[1])
 
     def _remote_expand_user(self, path, sudoable=True, pathsep=None):
         if not path.startswith('~'):
             return path
+        if self._spindle_bare():
+            return super(ActionMixin, self)._remote_expand_user(path, sudoable, pathsep)
         session = self._connection.spindle
         context = session.context(sudoable)
         home = context.hello.get('home')

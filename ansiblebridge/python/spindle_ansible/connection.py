@@ -86,7 +86,7 @@ class Connection(ConnectionBase):
 
     def spindle_temp_dir(self, context):
         """The same for any account."""
-        found = context.hello.get('tmp')
+        found = context.hello.get('tmp') or ('/tmp' if context.bare else None)
         if not found:
             raise AnsibleError(texts.NO_TEMP_DIR % '\n    '.join(context.hello.get('tmp_tried') or []))
         return found
@@ -104,7 +104,7 @@ class Connection(ConnectionBase):
     def exec_command(self, cmd, in_data=None, sudoable=True, mitogen_chdir=None):
         """Run a command line in the account's login shell: (rc, stdout, stderr)."""
         session = self.spindle
-        context = session.context(sudoable)
+        context = session.context(sudoable, bare=True)
         emulate_tty = sudoable and not in_data and not session.no_tty
         meta = session.surroundings(context)
         meta['command'] = cmd.decode('utf-8', 'surrogateescape') if isinstance(cmd, bytes) else str.__str__(cmd)
@@ -127,7 +127,7 @@ class Connection(ConnectionBase):
         if not stat.S_ISREG(st.st_mode):
             raise IOError(texts.NOT_REGULAR % (in_path,))
         out_path = _text(out_path)
-        if st.st_size <= texts.SMALL_FILE:
+        if st.st_size <= texts.SMALL_FILE and not self.spindle.is_bare():
             with open(b_path, 'rb') as f:
                 content = f.read(texts.SMALL_FILE + 1)
             if len(content) == st.st_size:
@@ -137,7 +137,7 @@ class Connection(ConnectionBase):
 
     def put_data(self, out_path, data, mode=None, utimes=None):
         """Send content as a file."""
-        if len(data) <= texts.SMALL_FILE:
+        if len(data) <= texts.SMALL_FILE and not self.spindle.is_bare():
             content = bytes(data)
             self.spindle.queue_op(files.write(_text(out_path), content, mode, utimes), content)
             return
@@ -153,14 +153,14 @@ class Connection(ConnectionBase):
 
     def _put_large(self, src, dest, mode, times):
         session = self.spindle
-        context = session.context()
+        context = session.context(bare=True)
         session.flush()
         session.call('put', context, meta={'src': src, 'dest': dest, 'mode': mode, 'times': times})
 
     def fetch_file(self, in_path, out_path):
         """Bring a file of the target."""
         session = self.spindle
-        context = session.context()
+        context = session.context(bare=True)
         session.flush()
         session.call('get', context, meta={'src': _text(in_path), 'dest': os.path.abspath(_text(out_path))})
 

@@ -38,6 +38,11 @@ class Context(object):
         self.name = name
         self.hello = hello or {}
 
+    @property
+    def bare(self):
+        """Whether there is no agent, but only a way to run commands."""
+        return bool(self.hello.get('bare'))
+
 
 class Session(object):
     """The state behind a connection plugin object."""
@@ -88,9 +93,9 @@ class Session(object):
             self.python = settings.interpreter(self.variables, self.templar)
         return self.python
 
-    def ensure(self):
-        """Be connected as the settings of now say."""
-        if self.target is not None and not self._client.alive:
+    def ensure(self, bare=False):
+        """Be connected as the settings of now say; bare: an account without Python will do."""
+        if self.target is not None and (not self._client.alive or self.target.bare and not bare):
             self.forget()  # the multiplexer knows contexts by the socket that they were asked for on
         if self._fresh and self.target is not None:
             return
@@ -99,9 +104,9 @@ class Session(object):
         key = client_mod.encode_meta({'hops': way})
         if self.target is None or key != self._key:
             self.forget()
-            self._connect(way)
+            self._connect(way, bare)
             self._key = key
-        if python.auto and python.discovered:
+        if python.auto and python.discovered and not self.target.bare:
             self.pin(python.discovered, way)
         self._fresh = True
 
@@ -120,7 +125,7 @@ class Session(object):
         self._connect(way)
         self._pinned = interpreter, self.target.name  # by whatever path it calls itself
 
-    def _connect(self, way):
+    def _connect(self, way, bare=False):
         seconds = hops.seconds(way) + GRACE_SECONDS
         for attempt in range(1 + self._retries()):
             if attempt:
@@ -129,6 +134,9 @@ class Session(object):
                                     seconds=seconds + GRACE_SECONDS)
             if result.status != wire.UNREACHABLE or any(text in result.text for text in texts.NO_USE_TO_RETRY):
                 break
+        if bare and result.status != wire.OK and texts.NO_PYTHON in result.text:
+            result = self._exchange('connect', meta={'hops': way, 'bare': True, 'timeout_ms': seconds * 1000},
+                                    seconds=seconds + GRACE_SECONDS)
         if result.status != wire.OK:
             self._raise(result, connecting=True)
         reply = result.json()
@@ -154,9 +162,13 @@ class Session(object):
         self.queue.clear()
         self._fresh = False
 
-    def context(self, sudoable=True):
+    def is_bare(self):
+        """Whether there is no Python where the task is to run, so that commands are all that can be done."""
+        return self.context(bare=True).bare
+
+    def context(self, sudoable=True, bare=False):
         """The account for a command: that of the task, or the login one."""
-        self.ensure()
+        self.ensure(bare)
         return self.target if sudoable else self.login
 
     def call(self, op, context, meta=None, parts=(), closure=b'', timeout_ms=0, check=True):

@@ -47,7 +47,9 @@ VIA_BECOME = '%s is passed through with the become method %s, which only works f
 NOT_TEXT = '%s must be a text'
 HIDDEN = '********'
 
+NO_PYTHON = 'No usable Python was found'
+
 # Failures to connect that another attempt would only repeat, or make worse: accounts get locked.
 NO_USE_TO_RETRY = (
-    'SSH password', 'SSH authentication is incorrect', 'Host key checking is enabled', 'No usable Python',
+    'SSH password', 'SSH authentication is incorrect', 'Host key checking is enabled', NO_PYTHON,
 )
