@@ -72,7 +72,7 @@ func serve(o serveOptions) error {
 	r := &root{
 		log:    log,
 		tree:   tree.Config{Logger: log, Local: &local.Spawner{}, Program: program},
-		conns:  connections.Config{Logger: log, Factories: factories(), Become: []string{"sudo"}},
+		conns:  connections.Config{Logger: log, Factories: factories()},
 		bridge: ansiblebridge.Config{Logger: log, Listener: listener, Census: sys.Census(), Version: version()},
 	}
 	pid, err := sys.SpawnRoot(actors.Spec{Kind: "root", Name: "spindle", New: func() actor.Actor { return r }})

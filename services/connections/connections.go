@@ -25,8 +25,6 @@ type Config struct {
 	Tree *actor.PID
 	// Factories makes a Dialer from a method's settings.
 	Factories map[string]transports.Factory
-	// Become names the methods that change the account on the same machine.
-	Become []string
 }
 
 // state of an entry.
@@ -128,6 +126,8 @@ func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
 		if err != nil {
 			return nil, err
 		}
+		become := r.Become
+		r.Become = false // sudo as a connection and sudo as become are the same hop
 		encoded, err := json.Marshal(r)
 		if err != nil {
 			return nil, err
@@ -137,7 +137,7 @@ func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
 		mac.Write(encoded)
 		key = hex.EncodeToString(mac.Sum(nil)[:16])
 		hops = append(hops, &tree.Hop{
-			Key: key, Dialer: dialer, Heartbeat: r.Heartbeat.spec(), Become: slices.Contains(s.cfg.Become, r.Method),
+			Key: key, Dialer: dialer, Heartbeat: r.Heartbeat.spec(), Become: become,
 			Boot: tree.Boot{
 				Candidates: r.Python, Title: r.Title,
 				TmpCandidates: append(slices.DeleteFunc([]string{r.RemoteTmp}, func(d string) bool { return d == "" }), r.SystemTmpdirs...),

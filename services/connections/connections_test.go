@@ -40,7 +40,7 @@ func inLab(t *testing.T, fn func(l *lab)) {
 			return l.dialers[host], nil
 		}
 		l.conns = e.Spawn(Spec(&Config{
-			Logger: zap.NewNop(), Tree: root, Become: []string{"sudo"},
+			Logger: zap.NewNop(), Tree: root,
 			Factories: map[string]transports.Factory{"ssh": factory, "sudo": factory},
 		}))
 		fn(l)
@@ -58,7 +58,7 @@ func stack(names ...string) []HopRequest {
 	for _, n := range names {
 		kwargs, _ := json.Marshal(n)
 		method, _, _ := strings.Cut(n, ":")
-		hops = append(hops, HopRequest{Method: method, Kwargs: kwargs})
+		hops = append(hops, HopRequest{Method: method, Kwargs: kwargs, Become: method == "sudo"})
 	}
 	return hops
 }

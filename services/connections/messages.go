@@ -18,6 +18,8 @@ type HopRequest struct {
 	SystemTmpdirs []string        `json:"system_tmpdirs"`
 	Title         string          `json:"title"`
 	Heartbeat     Heartbeat       `json:"heartbeat,omitzero"`
+	// Become is true for a hop that changes the account on the host of the hop before it.
+	Become bool `json:"become,omitempty"`
 }
 
 // Heartbeat is how often a hop's agent, and those behind it, are asked for a sign of life. Zeros are for the default.
