@@ -1,0 +1,77 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"al.essio.dev/pkg/shellescape"
+
+	"spindle/transports"
+)
+
+// dialer is one container to be entered.
+type dialer struct {
+	method, user, container string
+	argv                    []string // what the program's own words follow
+	env                     []string // of the tool
+	timeout                 time.Duration
+	hint                    string   // follows the lines of a tool that ended too early
+	hidden                  []string // words of argv that no error shows
+}
+
+// made completes a dialer, unless there was a mistake in the settings.
+func (s *Settings) made(d dialer) (transports.Dialer, error) {
+	d.method, d.timeout = s.method, s.Timeout()
+	if s.err != nil {
+		return nil, s.err
+	}
+	return &d, nil
+}
+
+// Name is the name of the actor that stands for a user in a container.
+func Name(method, user, container string) string {
+	if user != "" {
+		container = user + "@" + container
+	}
+	return method + ":" + container
+}
+
+func (d *dialer) Name() string           { return Name(d.method, d.user, d.container) }
+func (d *dialer) Timeout() time.Duration { return d.timeout }
+
+func (d *dialer) Dial(ctx context.Context, via transports.Spawner, p transports.Program) (*transports.Booted, error) {
+	b, err := transports.Plan{
+		Command: transports.Command{Argv: slices.Concat(d.argv, p.Argv), Env: d.env},
+		Script:  transports.Script{Timeout: d.timeout},
+		How:     d.method,
+	}.Dial(ctx, via, p)
+	return b, d.explain(err)
+}
+
+// explain adds the hint to an error, and takes out what it must not show.
+func (d *dialer) explain(err error) error {
+	var ce *transports.ConnectError
+	if !errors.As(err, &ce) {
+		return err
+	}
+	e := *ce
+	if d.hint != "" && strings.HasPrefix(e.Text, transports.TextEOF) {
+		e.Text += "\n\n" + d.hint
+	}
+	if len(d.hidden) > 0 {
+		var pairs []string
+		for _, word := range d.hidden {
+			pairs = append(pairs, shellescape.Quote(word), "***", word, "***")
+		}
+		mask := strings.NewReplacer(pairs...)
+		e.Text = mask.Replace(e.Text)
+		e.Lines = slices.Clone(e.Lines)
+		for i, line := range e.Lines {
+			e.Lines[i] = mask.Replace(line)
+		}
+	}
+	return &e
+}
