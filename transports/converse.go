@@ -35,12 +35,16 @@ var errDeadline = errors.New("deadline of the dial")
 func Converse(ctx context.Context, link Link, s Script, p Program) (*Booted, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout(), errDeadline)
 	defer cancel()
-	c := newConversation(link, s, p)
+	return newConversation(link, s, p).converse(ctx)
+}
+
+// converse runs the conversation, and closes the link if nothing comes of it.
+func (c *conversation) converse(ctx context.Context) (*Booted, error) {
 	b, err := c.run(ctx)
 	if err == nil {
 		return b, nil
 	}
-	_ = link.Close()
+	_ = c.link.Close()
 	c.pumps.Wait()
 	return nil, err
 }
@@ -51,9 +55,14 @@ type conversation struct {
 	script Script
 	mask   mask
 	flight []byte
+	agent  wire.Blob // what flight begins with
 	nonce  string
 	noPy   string // error text if there is no Python
 	side   *sideLog
+	// bare says that a shell's command line is waited for in place of an agent; see shell.go.
+	bare bool
+	// typeIn has answers typed into stdin, since there is no terminal.
+	typeIn bool
 
 	pumps   sync.WaitGroup // all goroutines
 	writers sync.WaitGroup // those that write answers
@@ -71,6 +80,10 @@ type conversation struct {
 	lines int // noise too
 	tail  tail
 	asked map[string]bool
+	// bare: what was read behind the markers, where the side's was found, and whether it was on stdout. Written by one
+	// pump each, and read when booted or sideEnd tell.
+	outRest, sideRest  []byte
+	sideMarked, merged bool
 }
 
 type hello struct {
@@ -81,7 +94,7 @@ type hello struct {
 
 func newConversation(link Link, s Script, p Program) *conversation {
 	return &conversation{
-		link: link, script: s, mask: newMask(s.Prompts), flight: p.Flight, nonce: p.Nonce, noPy: noPython(p.Candidates),
+		link: link, script: s, mask: newMask(s.Prompts), flight: p.Flight, agent: p.Agent, nonce: p.Nonce, noPy: noPython(p.Candidates),
 		side:    &sideLog{},
 		marker:  make(chan struct{}),
 		flown:   make(chan error, 1),
@@ -139,6 +152,9 @@ func (c *conversation) run(ctx context.Context) (*Booted, error) {
 
 // finish checks HELLO and waits until everything is written that has to be.
 func (c *conversation) finish(ctx context.Context, h hello, exit *Exit) (*Booted, error) {
+	if c.bare {
+		return c.finishBare(ctx)
+	}
 	if h.err != nil {
 		var pe *wire.ProtocolError
 		if errors.As(h.err, &pe) {
@@ -154,23 +170,31 @@ func (c *conversation) finish(ctx context.Context, h hello, exit *Exit) (*Booted
 	if hd, ok := h.frame.Header.(wire.Hello); !ok || hd.Role != "agent" || hd.Proto != wire.Proto {
 		return nil, c.fail(fmt.Sprintf("The agent did not answer as one of protocol %d.", wire.Proto), nil)
 	}
+	if err := c.written(ctx, "The agent was not sent whole: "); err != nil {
+		return nil, err
+	}
+	c.forget()
+	return &Booted{Link: c.link, Frames: h.frames, Hello: h.frame, side: c.side}, nil
+}
+
+// written waits until the flight and all answers are.
+func (c *conversation) written(ctx context.Context, text string) error {
 	written := make(chan struct{})
 	c.pump(func() { c.writers.Wait(); close(written) })
 	select {
 	case err := <-c.flown:
 		if err != nil {
-			return nil, c.fail("The agent was not sent whole: "+osText(err), err)
+			return c.fail(text+osText(err), err)
 		}
 	case <-ctx.Done():
-		return nil, c.giveUp(ctx)
+		return c.giveUp(ctx)
 	}
 	select {
 	case <-written:
+		return nil
 	case <-ctx.Done():
-		return nil, c.giveUp(ctx)
+		return c.giveUp(ctx)
 	}
-	c.forget()
-	return &Booted{Link: c.link, Frames: h.frames, Hello: h.frame, side: c.side}, nil
 }
 
 // forget drops what only the conversation needed. The side's pump lives on with the rest, for as long as the link does.
@@ -184,7 +208,7 @@ func (c *conversation) pump(fn func()) { c.pumps.Go(fn) }
 
 // fly writes the flight.
 func (c *conversation) fly() {
-	if c.link.Side() == nil {
+	if c.link.Side() == nil || c.typeIn {
 		select {
 		case <-c.marker:
 		case <-c.outEnd:
@@ -192,8 +216,20 @@ func (c *conversation) fly() {
 		}
 		c.writers.Wait()
 	}
-	_, err := c.link.Write(c.flight)
-	c.flown <- err
+	c.flown <- c.send()
+}
+
+// send writes the flight. Of what it begins with, a link that can get it from nearby is told the name.
+func (c *conversation) send() error {
+	rest := c.flight
+	if s, ok := c.link.(Splicer); ok && c.agent.Size > 0 {
+		if err := s.Splice(c.agent, rest[:c.agent.Size], wire.FormContent); err != nil {
+			return err
+		}
+		rest = rest[c.agent.Size:]
+	}
+	_, err := c.link.Write(rest)
+	return err
 }
 
 // readOut reads stdout up to HELLO.
@@ -213,7 +249,16 @@ func (c *conversation) readOut() {
 			var line []byte
 			var ended bool
 			line, ended, rest = s.next(rest)
+			if ended && c.bare && c.atSideMarker(line) {
+				c.merged = true
+				continue
+			}
 			if ended && c.atMarker(line) {
+				if c.bare {
+					c.outRest = bytes.Clone(rest)
+					c.booted <- hello{}
+					return
+				}
 				// A copy: the buffer would live as long as the link.
 				frames := wire.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(rest)), c.link))
 				f, err := frames.Next()
@@ -249,6 +294,10 @@ func (c *conversation) readSide() {
 			var line []byte
 			var ended bool
 			line, ended, rest = s.next(rest)
+			if ended && c.bare && c.atSideMarker(line) {
+				c.sideRest, c.sideMarked = bytes.Clone(rest), true
+				return
+			}
 			w.look(s, line, ended)
 		}
 		c.count(n)
@@ -264,15 +313,19 @@ func (c *conversation) atMarker(line []byte) bool {
 	if c.nonce == "" || !bytes.Contains(line, []byte(c.nonce)) {
 		return false
 	}
+	marker := "SPINDLE1 "
+	if c.bare {
+		marker = bareOut
+	}
 	switch {
-	case bytes.HasSuffix(line, []byte("SPINDLE1 "+c.nonce)):
+	case bytes.HasSuffix(line, []byte(marker+c.nonce)):
 		c.mu.Lock()
 		c.up = true
 		c.mu.Unlock()
 		close(c.marker)
 		return true
 	case bytes.HasSuffix(line, []byte("SPINDLE0 "+c.nonce+" no-python")):
-		c.fails(c.noPy, nil)
+		c.fails(c.noPy, ErrNoPython)
 	}
 	return false
 }

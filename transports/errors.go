@@ -48,6 +48,9 @@ func (e *ConnectError) Error() string { return e.Text }
 // Unwrap returns Err.
 func (e *ConnectError) Unwrap() error { return e.Err }
 
+// ErrNoPython is the cause of a [ConnectError] if the account was reached and has no Python that an agent runs in.
+var ErrNoPython = errors.New("no usable Python")
+
 // The texts that more than one method uses.
 const (
 	// TextTimeout is the text of every dial that ran into its deadline.

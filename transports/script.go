@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -65,22 +66,64 @@ type Plan struct {
 	Script Script
 	// How and Why go to Booted.
 	How, Why string
+	// Explain, if not nil, has the last word on the error of a start or a conversation that failed.
+	Explain func(error) error
 }
 
 // Dial carries the plan out.
 func (pl Plan) Dial(ctx context.Context, via Spawner, p Program) (*Booted, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, pl.Script.timeout(), errDeadline)
 	defer cancel()
-	link, err := via.Spawn(ctx, pl.Command)
+	link, mode, err := pl.spawn(ctx, via)
 	if err != nil {
-		return nil, pl.Script.spawnFailed(ctx, err)
+		return nil, pl.explained(pl.Script.spawnFailed(ctx, err))
 	}
-	b, err := Converse(ctx, link, pl.Script, p)
+	c := newConversation(link, pl.Script, p)
+	c.typeIn = pl.typesIn(mode)
+	b, err := c.converse(ctx)
 	if err != nil {
-		return nil, pl.startFailedFar(err)
+		return nil, pl.explained(pl.startFailedFar(err))
 	}
 	b.How, b.Why = pl.How, pl.Why
 	return b, nil
+}
+
+func (pl Plan) explained(err error) error {
+	if pl.Explain == nil {
+		return err
+	}
+	return pl.Explain(err)
+}
+
+// spawn starts the program with the streams that come nearest to those that the plan is made for.
+func (pl Plan) spawn(ctx context.Context, via Spawner) (link Link, mode Mode, err error) {
+	c := pl.Command
+	for _, c.Mode = range pl.modes() {
+		if link, err = via.Spawn(ctx, c); !errors.Is(err, errors.ErrUnsupported) {
+			break
+		}
+	}
+	return link, c.Mode, err
+}
+
+// modes are the kinds of streams that will do, the best first. An SSH session has no terminal beside its streams, and a
+// container's may have none at all.
+func (pl Plan) modes() []Mode {
+	switch {
+	case pl.Command.Mode != ControlTTY:
+		return []Mode{pl.Command.Mode}
+	case pl.answers():
+		return []Mode{ControlTTY, FullTTY, Pipes}
+	}
+	return []Mode{ControlTTY, Pipes, FullTTY}
+}
+
+// typesIn says whether answers have to be typed into stdin, since there is no terminal that they would be read from.
+func (pl Plan) typesIn(mode Mode) bool { return pl.Command.Mode != Pipes && mode == Pipes && pl.answers() }
+
+// answers says whether there is a password that may have to be typed.
+func (pl Plan) answers() bool {
+	return slices.ContainsFunc(pl.Script.Prompts, func(p Prompt) bool { return p.Answer.IsSet() && !p.Public })
 }
 
 // startFailedFar gives the error of a spawner that learns of a missing program by its exit alone the same text as that of

@@ -87,6 +87,14 @@ type Side interface {
 	io.Writer
 }
 
+// Splicer is a Link whose far side can hold content: what many programs there need is sent to it once.
+type Splicer interface {
+	// Splice puts a blob into the program's stdin, behind what was written before and ahead of what will be. form is that
+	// of SPLICE frames: the content alone, or a whole BLOB frame. content is encoded as b says; it is kept, and must not be
+	// changed any more. Splice does not wait for the program to read. The rules for Write hold for it.
+	Splice(b wire.Blob, content []byte, form int) error
+}
+
 // Spawner starts programs at one place: this machine, the far side of an SSH connection, under an agent.
 type Spawner interface {
 	// Spawn starts c and returns at once, without waiting for anything that it does. ctx covers the start only. If
@@ -101,6 +109,9 @@ type Program struct {
 	Argv []string
 	// Flight is everything to be written to its stdin, in one go.
 	Flight []byte
+	// Agent names what the flight begins with, for links that can get it from elsewhere ([Splicer]): its first Agent.Size
+	// bytes, as they are. Zero if that is nothing.
+	Agent wire.Blob
 	// Nonce is the word in the marker lines of protocol.md §5.
 	Nonce string
 	// Candidates names the Pythons that the script tries, for the error text if none exists.

@@ -94,7 +94,7 @@ func (c *conversation) answer(p Prompt) {
 		c.fails(p.Required, nil)
 	case askedFirst:
 		var to io.Writer = c.link
-		if side := c.link.Side(); side != nil {
+		if side := c.link.Side(); side != nil && !c.typeIn {
 			to = side
 		}
 		// On its own, since a far end that does not read must not keep us from reading.

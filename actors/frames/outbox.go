@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"spindle/actors"
+	"spindle/transports"
 	"spindle/transports/wire"
 )
 
@@ -19,7 +20,7 @@ const smallBody = 16 << 10
 
 // Wrote tells the owner of an Outbox that the batch under way has left the process.
 type Wrote struct {
-	// Bytes is the size of the batch, heads included.
+	// Bytes is the size of the batch, heads included. Blobs that were spliced do not count.
 	Bytes int
 	// Data lists the DATA frames of the batch, so that the owner can return credit for them.
 	Data []Sent
@@ -98,40 +99,69 @@ func (o *Outbox) next() {
 	o.pump.write(batch)
 }
 
-// encode lays a batch out for writing: heads and small bodies share buffers, large bodies are written as they are.
-func encode(batch []wire.Frame) (parts [][]byte, sent []Sent, total int, err error) {
+// encode lays frames out for writing: heads and small bodies share buffers, large bodies are written as they are.
+func encode(batch []wire.Frame) (parts [][]byte, err error) {
 	var cur []byte
 	for _, f := range batch {
 		if cur, err = wire.AppendHead(cur, f); err != nil {
-			return nil, nil, 0, err
+			return nil, err
 		}
 		if len(f.Body) <= smallBody {
 			cur = append(cur, f.Body...)
 		} else {
 			parts = append(parts, cur, f.Body)
-			total += len(cur) + len(f.Body)
 			cur = nil
-		}
-		if d, ok := f.Header.(wire.Data); ok {
-			sent = append(sent, Sent{ID: f.ID, Channel: d.Channel, Bytes: len(f.Body)})
 		}
 	}
 	if len(cur) > 0 {
 		parts = append(parts, cur)
-		total += len(cur)
 	}
-	return parts, sent, total, nil
+	return parts, nil
 }
 
+// writeAll writes a batch. Blobs are not written if w is a Splicer, which may have them beyond the network already.
 func writeAll(ctx context.Context, w io.Writer, batch []wire.Frame) (*Wrote, error) {
-	parts, sent, total, err := encode(batch)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range parts {
-		if _, err := w.Write(p); err != nil {
-			return nil, err
+	m := &Wrote{}
+	for _, f := range batch {
+		if d, ok := f.Header.(wire.Data); ok {
+			m.Data = append(m.Data, Sent{ID: f.ID, Channel: d.Channel, Bytes: len(f.Body)})
 		}
 	}
-	return &Wrote{Bytes: total, Data: sent}, ctx.Err()
+	s, splices := w.(transports.Splicer)
+	for len(batch) > 0 {
+		n := len(batch)
+		if splices {
+			n = leading(batch)
+		}
+		if n == 0 {
+			f := batch[0]
+			if err := s.Splice(f.Header.(wire.Blob), f.Body, wire.FormFrame); err != nil {
+				return nil, err
+			}
+			batch = batch[1:]
+			continue
+		}
+		parts, err := encode(batch[:n])
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range parts {
+			if _, err := w.Write(p); err != nil {
+				return nil, err
+			}
+			m.Bytes += len(p)
+		}
+		batch = batch[n:]
+	}
+	return m, ctx.Err()
+}
+
+// leading is how many frames stand in front of the first blob.
+func leading(batch []wire.Frame) int {
+	for i, f := range batch {
+		if _, blob := f.Header.(wire.Blob); blob {
+			return i
+		}
+	}
+	return len(batch)
 }

@@ -75,18 +75,15 @@ func (h *hop) onDialed(ctx actor.Context, m *dialed) {
 		h.fail(ctx, h.located(m.err))
 		return
 	}
-	var facts struct {
-		Python   string `json:"python"`
-		Hostname string `json:"hostname"`
-	}
-	// The facts come from the target and are passed on unread but for two strings.
+	var facts hello
+	// The facts come from the target and are passed on unread but for these strings.
 	if err := json.Unmarshal(m.booted.Hello.Body, &facts); err != nil {
 		h.fail(ctx, h.located(&transports.ConnectError{
 			Class: transports.Unreachable, Text: "protocol error: the agent's HELLO is no JSON: " + err.Error(), Err: err,
 		}))
 		return
 	}
-	pid, err := actors.Spawn(ctx, interpreterSpec(h.cfg, m.booted, facts.Python, facts.Hostname))
+	pid, err := actors.Spawn(ctx, interpreterSpec(h.cfg, m.booted, facts))
 	if err != nil {
 		h.fail(ctx, err) // stopping closes the link
 		return

@@ -71,16 +71,28 @@ type interpreter struct {
 
 type drainTick struct{}
 
-func interpreterSpec(cfg *Config, b *transports.Booted, python, host string) actors.Spec {
-	name := path.Base(python)
-	if python == "" || name == "." || name == "/" {
+// hello is what is read of an agent's HELLO.
+type hello struct {
+	Python   string `json:"python"`
+	Hostname string `json:"hostname"`
+	// Agent is the digest of the agent itself, which it holds as a blob.
+	Agent string `json:"agent"`
+}
+
+func interpreterSpec(cfg *Config, b *transports.Booted, facts hello) actors.Spec {
+	name := path.Base(facts.Python)
+	present := map[wire.Digest]bool{}
+	if d, err := wire.ParseDigest(facts.Agent); err == nil {
+		present[d] = true
+	}
+	if facts.Python == "" || name == "." || name == "/" {
 		name = "python"
 	}
 	return actors.Spec{Kind: "interpreter", Name: name, New: func() actor.Actor {
 		return &interpreter{
-			cfg: cfg, booted: b, host: host,
+			cfg: cfg, booted: b, host: facts.Hostname, present: present,
 			owners: map[uint32]owner{}, byPID: map[string]uint32{}, relays: map[uint32]*relay{}, byKey: map[callKey]uint32{},
-			present: map[wire.Digest]bool{}, complete: map[wire.Digest]bool{}, fetching: map[wire.Digest][]waiting{}, hops: map[string]bool{},
+			complete: map[wire.Digest]bool{}, fetching: map[wire.Digest][]waiting{}, hops: map[string]bool{},
 		}
 	}}
 }
@@ -113,6 +125,8 @@ func (p *interpreter) Receive(ctx actor.Context) {
 		p.onOpenStream(ctx, m)
 	case *streamWrite:
 		p.onStreamWrite(m)
+	case *streamSplice:
+		p.onStreamSplice(m)
 	case *streamGrant:
 		if p.relays[m.id] != nil {
 			p.push(wire.Frame{ID: m.id, Header: wire.Credit{Channel: m.channel, Bytes: m.bytes}})
@@ -293,11 +307,7 @@ func (p *interpreter) abortWaiting(ctx actor.Context, m *Abort) bool {
 
 func (p *interpreter) onFetched(ctx actor.Context, m *Fetched) {
 	for _, b := range m.Blobs {
-		if p.present[b.Digest] {
-			continue
-		}
-		p.present[b.Digest] = true
-		p.push(wire.Frame{Header: wire.Blob{Digest: b.Digest, Size: b.Size, Encoding: b.Encoding}, Body: b.Content})
+		p.give(wire.Blob{Digest: b.Digest, Size: b.Size, Encoding: b.Encoding}, b.Content)
 	}
 	p.complete[m.Closure] = true
 	queue := p.fetching[m.Closure]

@@ -209,6 +209,14 @@ type streamWrite struct {
 	eof     bool
 }
 
+// streamSplice gives a relay's program a blob, by way of the agent's store.
+type streamSplice struct {
+	id      uint32
+	blob    wire.Blob
+	content []byte
+	form    int
+}
+
 // streamGrant returns credit for bytes that the relay's reader has taken.
 type streamGrant struct {
 	id      uint32

@@ -42,6 +42,8 @@ type inflow struct {
 	eof    bool
 }
 
+var _ transports.Splicer = (*relay)(nil)
+
 func newRelay(system *actors.System, interp *actor.PID, mode transports.Mode) *relay {
 	r := &relay{system: system, interp: interp, mode: mode, done: make(chan struct{})}
 	r.wake = sync.NewCond(&r.mu)
@@ -57,6 +59,20 @@ func (r *relay) Read(b []byte) (int, error) { return r.read(1, b) }
 
 // Write writes the program's input; it waits for credit.
 func (r *relay) Write(b []byte) (int, error) { return r.write(0, b) }
+
+// Splice has the agent write a blob into the program's input. It takes no credit: the agent has room for the blob anyway.
+func (r *relay) Splice(b wire.Blob, content []byte, form int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil {
+		return r.err
+	}
+	if r.exit != nil {
+		return io.ErrClosedPipe
+	}
+	r.system.Send(r.interp, &streamSplice{id: r.id, blob: b, content: content, form: form})
+	return nil
+}
 
 // CloseWrite ends the program's input. A terminal has no end that could be sent.
 func (r *relay) CloseWrite() error {

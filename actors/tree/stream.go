@@ -52,6 +52,24 @@ func (p *interpreter) onStreamWrite(m *streamWrite) {
 	}
 }
 
+// onStreamSplice sends a blob to the agent, unless that has it, and the word to pass it on: however many programs behind
+// this agent need it, it crosses the link to here once. Where this link is a relay itself, the blob comes in the same way.
+func (p *interpreter) onStreamSplice(m *streamSplice) {
+	if p.relays[m.id] == nil {
+		return
+	}
+	p.give(m.blob, m.content)
+	p.push(wire.Frame{ID: m.id, Header: wire.Splice{Channel: wire.ChannelIn, Digest: m.blob.Digest, Form: m.form}})
+}
+
+// give sends a blob to the agent, once.
+func (p *interpreter) give(b wire.Blob, content []byte) {
+	if !p.present[b.Digest] {
+		p.present[b.Digest] = true
+		p.push(wire.Frame{Header: b, Body: content})
+	}
+}
+
 func (p *interpreter) onRelayFrame(ctx actor.Context, r *relay, f wire.Frame) {
 	switch h := f.Header.(type) {
 	case wire.Data:

@@ -26,6 +26,13 @@ class Store(object):
             raise ProtocolError('BLOB: content is not what the digest names')
         self.blobs[digest] = (size, encoding, body)
 
+    def hold(self, content):
+        """Keeps content that did not come as a blob; returns its digest in hexadecimal."""
+        hasher = sha256()
+        hasher.update(content)
+        self.blobs[hasher.digest()] = (len(content), ENCODING_RAW, content)
+        return hasher.hexdigest()
+
     def content(self, digest):
         size, encoding, body = self.blobs[digest]
         return zlib.decompress(body) if encoding == ENCODING_ZLIB else body

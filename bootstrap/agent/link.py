@@ -4,17 +4,18 @@
 class Link(object):
     """Reads frames, starts what they ask for, and writes frames, without ever waiting for one of them."""
 
-    def __init__(self, rfd, wfd, warden, life, cwd, digest, signals):
+    def __init__(self, rfd, wfd, warden, life, cwd, packed, signals):
         self.rfd = rfd
         self.wfd = wfd
         self.warden = warden  # where the warden reads records
         self.pid = os.getpid()
         self.cwd = cwd
-        self.digest = digest
         self.signals = signals  # as they were, for children
         self.ledger = Ledger()
         self.decoder = Decoder()
         self.store = Store()
+        # What it is itself is the first thing that others behind it need.
+        self.digest = self.store.hold(packed)
         self.zygote = Zygote(self.store)
         self.jobs = {}  # by id
         self.pids = {}  # jobs whose child is to be reaped
@@ -165,15 +166,18 @@ class Link(object):
                 job.end_of_input(sink)
             else:
                 try:
-                    sink.push(self.splice(header[1], header[2]))
+                    self.splice(sink, header[1], header[2])
                 except KeyError:
                     job.kill(STATUS_ERROR, 'no such blob')
 
-    def splice(self, digest, form):
+    def splice(self, sink, digest, form):
+        """Gives a program a blob. It is not copied: however many programs do not read, it takes its room once."""
         if form == FORM_CONTENT:
-            return self.store.content(digest)
+            sink.push(self.store.content(digest))
+            return
         size, encoding, body = self.store.blobs[digest]
-        return pack(BLOB, 0, (digest, size, encoding), body)
+        sink.push(pack_head(BLOB, 0, (digest, size, encoding), len(body)))
+        sink.push(body)
 
     def hello(self, header, settings):
         self.silence = header[3] / 1000.0

@@ -36,11 +36,9 @@ def main(packed):
 
 def serve(rfd, wfd, records, life, cwd, packed, signals):
     """The agent's life. It cleans up behind itself if it can, and whatever ends it, the warden makes sure."""
-    hasher = sha256()
-    hasher.update(packed)
     flags = [(fd, fcntl.fcntl(fd, fcntl.F_GETFL)) for fd in (rfd, wfd)]
     fcntl.fcntl(wfd, fcntl.F_SETFL, flags[1][1] | os.O_NONBLOCK)
-    link = Link(rfd, wfd, records, life, cwd, hasher.hexdigest(), signals)
+    link = Link(rfd, wfd, records, life, cwd, packed, signals)
 
     def stop(number, frame):
         link.stopping = 'terminated'
