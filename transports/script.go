@@ -119,7 +119,9 @@ func (pl Plan) modes() []Mode {
 }
 
 // typesIn says whether answers have to be typed into stdin, since there is no terminal that they would be read from.
-func (pl Plan) typesIn(mode Mode) bool { return pl.Command.Mode != Pipes && mode == Pipes && pl.answers() }
+func (pl Plan) typesIn(mode Mode) bool {
+	return pl.Command.Mode != Pipes && mode == Pipes && pl.answers()
+}
 
 // answers says whether there is a password that may have to be typed.
 func (pl Plan) answers() bool {

@@ -27,9 +27,17 @@ func (d dialer) Name() string           { return "local" }
 func (d dialer) Timeout() time.Duration { return d.timeout }
 
 func (d dialer) Dial(ctx context.Context, via transports.Spawner, p transports.Program) (*transports.Booted, error) {
+	return d.plan(p.Argv).Dial(ctx, via, p)
+}
+
+func (d dialer) Plan(_ context.Context, _ transports.Spawner, program []string) (transports.Plan, error) {
+	return d.plan(program), nil
+}
+
+func (d dialer) plan(program []string) transports.Plan {
 	return transports.Plan{
-		Command: transports.Command{Argv: p.Argv},
+		Command: transports.Command{Argv: program},
 		Script:  transports.Script{Timeout: d.timeout},
 		How:     "local",
-	}.Dial(ctx, via, p)
+	}
 }

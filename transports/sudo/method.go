@@ -56,9 +56,17 @@ func (d *dialer) Name() string           { return "sudo:" + d.settings.user }
 func (d *dialer) Timeout() time.Duration { return d.timeout }
 
 func (d *dialer) Dial(ctx context.Context, via transports.Spawner, p transports.Program) (*transports.Booted, error) {
+	return d.plan(p.Argv).Dial(ctx, via, p)
+}
+
+func (d *dialer) Plan(_ context.Context, _ transports.Spawner, program []string) (transports.Plan, error) {
+	return d.plan(program), nil
+}
+
+func (d *dialer) plan(program []string) transports.Plan {
 	return transports.Plan{
-		Command: transports.Command{Argv: d.settings.argv(p.Argv), Mode: transports.ControlTTY},
+		Command: transports.Command{Argv: d.settings.argv(program), Mode: transports.ControlTTY},
 		Script:  script(d),
 		How:     "sudo",
-	}.Dial(ctx, via, p)
+	}
 }
