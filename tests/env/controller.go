@@ -34,10 +34,13 @@ type Version struct {
 // Versions are the ansible-core of Debian 12, Debian 13 and sid.
 var Versions = []Version{{"2.14", "bookworm"}, {"2.19", "trixie"}, {"2.22", "sid"}}
 
+// WithEngines is a controller's version on a root that also has every container engine.
+var WithEngines = Version{"2.19", "engines"}
+
 // Root returns the root file system that carries this version: the machine's own "/" where that has it.
 func (v Version) Root(t testing.TB) string {
 	t.Helper()
-	if v.Name == machineAnsible() {
+	if v != WithEngines && v.Name == machineAnsible() {
 		return "/"
 	}
 	return RootOf(t, v.root)
@@ -61,8 +64,7 @@ func machineAnsible() string {
 type Controller struct {
 	*Machine
 	Version Version
-	lab     *Lab
-	plugins string // what spindle plugins printed, once asked
+	plugins map[string]string // what spindle plugins printed, once asked, by user
 }
 
 // Controller starts a controller with one version of Ansible on the switch. It has the playbooks of tests/playbooks in PlayDir, the
@@ -70,10 +72,15 @@ type Controller struct {
 func (l *Lab) Controller(t testing.TB, v Version, hosts ...*Host) *Controller {
 	t.Helper()
 	keys := userKeys(t)
-	c := &Controller{Version: v, lab: l}
+	c := &Controller{Version: v, plugins: map[string]string{}}
+	var inner *layer
+	if v == WithEngines {
+		inner = layerOf(t, v.Root(t), "target")
+	}
 	c.Machine = l.start(t, machineSpec{
 		name:  "controller-" + v.Name,
 		layer: layerOf(t, v.Root(t), "controller"),
+		inner: inner,
 		argv:  []string{"/bin/sh", "-c", "echo ready >&2; while :; do " + reaperSleep + " & wait; done"},
 		up:    "ready",
 	})
@@ -84,6 +91,8 @@ func (l *Lab) Controller(t testing.TB, v Version, hosts ...*Host) *Controller {
 	c.Write(t, home+"/.ssh/id_ed25519", string(keys.private), 0o600)
 	c.Write(t, home+"/.ssh/id_encrypted", string(keys.encrypted), 0o600)
 	c.Write(t, home+"/.ssh/known_hosts", known, 0o644)
+	c.put(t, "/root/.ssh/id_ed25519", string(keys.private), 0o600)
+	c.put(t, "/root/.ssh/known_hosts", known, 0o644)
 	c.copyTree(t, filepath.Join(repository(t), "tests/playbooks"), PlayDir)
 	c.Write(t, PlayDir+"/library/tour_binary", string(binaryModule(t)), 0o755)
 	return c
@@ -154,8 +163,13 @@ func (c *Controller) Known(t testing.TB, lines ...string) {
 // InstallSpindle puts the binary on the controller's PATH, as a user would, and returns the directory for strategy_plugins.
 func (c *Controller) InstallSpindle(t testing.TB) string {
 	t.Helper()
-	if c.plugins != "" {
-		return c.plugins
+	return c.installFor(t, Operator)
+}
+
+func (c *Controller) installFor(t testing.TB, user string) string {
+	t.Helper()
+	if dir, ok := c.plugins[user]; ok {
+		return dir
 	}
 	const path = "/usr/local/bin/spindle"
 	b, err := os.ReadFile(Binary(t))
@@ -165,12 +179,12 @@ func (c *Controller) InstallSpindle(t testing.TB) string {
 	if err := os.WriteFile(c.Root()+path, b, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	o := c.ExecAs(t, Operator, path, "plugins")
+	o := c.ExecAs(t, user, path, "plugins")
 	if o.Code != 0 || !strings.Contains(o.Stdout, "/") {
 		t.Fatalf("spindle plugins ended with %d: %q %q", o.Code, o.Stdout, o.Stderr)
 	}
-	c.plugins = strings.TrimSpace(o.Stdout)
-	return c.plugins
+	c.plugins[user] = strings.TrimSpace(o.Stdout)
+	return c.plugins[user]
 }
 
 // Ours says whether a strategy is one of Spindle's.
@@ -179,6 +193,7 @@ func Ours(strategy string) bool { return strings.HasPrefix(strategy, "mitogen") 
 // Play is one run of ansible-playbook.
 type Play struct {
 	Strategy  string            // linear, mitogen_free...
+	User      string            // who runs it; "" is the operator
 	Playbook  string            // in PlayDir
 	Inventory string            // its text
 	Args      []string          // more arguments
@@ -220,13 +235,16 @@ func (c *Controller) Play(t testing.TB, p Play) Run {
 	if p.Program == "" {
 		p.Program = "ansible-playbook"
 	}
+	if p.User == "" {
+		p.User = Operator
+	}
 	config := map[string]string{
 		"strategy": p.Strategy, "forks": "10", "timeout": "10", "host_key_checking": "True", "retry_files_enabled": "False",
 		"callbacks_enabled": "record", "callback_plugins": PlayDir + "/callback_plugins", "nocows": "True", "inventory": PlayDir + "/hosts.ini",
 		"interpreter_python": "auto_silent", "deprecation_warnings": "False", "localhost_warning": "False",
 	}
 	if Ours(p.Strategy) {
-		config["strategy_plugins"] = c.InstallSpindle(t)
+		config["strategy_plugins"] = c.installFor(t, p.User)
 	}
 	for k, v := range p.Config {
 		config[k] = v
@@ -241,7 +259,7 @@ func (c *Controller) Play(t testing.TB, p Play) Run {
 	ctx, cancel := context.WithTimeout(context.Background(), p.Limit*Patience())
 	defer cancel()
 	env := append([]string{"ANSIBLE_CONFIG=" + PlayDir + "/ansible.cfg", "SPINDLE_TEST_RECORD=" + recordFile, "PYTHONWARNINGS=ignore"}, p.Env...)
-	cmd, err := c.Command(ctx, Operator, PlayDir, env, argv...)
+	cmd, err := c.Command(ctx, p.User, PlayDir, env, argv...)
 	if err != nil {
 		t.Fatal(err)
 	}

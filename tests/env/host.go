@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -24,13 +23,28 @@ type HostOptions struct {
 	Root string   // root file system; "" is "/"
 	SSHD []string // more options of sshd, as "Key=value"
 	Boot string   // shell commands run on the machine before its sshd starts
+
+	On      []*Segment // where it is plugged in; nil is the lab's Front
+	Engines bool       // make room for container engines; the root is then the one that has them
 }
 
 // Host is a target machine with a real sshd.
 type Host struct {
 	*Machine
-	Addr     string // on the switch
-	KnownKey string // its line in a known_hosts file
+	Addr     string // on its first segment
+	KnownKey string // its line in a known_hosts file, with all its addresses
+
+	legs []leg
+}
+
+// AddrOn is the host's address on a segment, or "".
+func (h *Host) AddrOn(s *Segment) string {
+	for _, g := range h.legs {
+		if g.segment == s {
+			return g.addr
+		}
+	}
+	return ""
 }
 
 // Host starts a target on the switch and waits until its sshd listens on port 22.
@@ -39,16 +53,29 @@ func (l *Lab) Host(t testing.TB, o HostOptions) *Host {
 	if o.Root == "" {
 		o.Root = "/"
 	}
-	l.mu.Lock()
-	n := l.nextAddr
-	l.nextAddr++
-	l.mu.Unlock()
-	h := &Host{Addr: fmt.Sprintf("10.99.%d.%d", n/250, n%250)}
+	var inner *layer
+	if o.Engines {
+		o.Root = RootOf(t, "engines")
+		inner = layerOf(t, o.Root, "target")
+	}
+	if o.On == nil {
+		o.On = []*Segment{l.Front()}
+	}
+	h := &Host{}
+	var addrs []string
+	for i, segment := range o.On {
+		addr, n := segment.address()
+		addrs = append(addrs, addr)
+		h.legs = append(h.legs, leg{segment, addr, fmt.Sprintf("v%d", n)})
+		if i == 0 {
+			h.Addr = addr
+		}
+	}
 	key, err := newKey()
 	if err != nil {
 		t.Fatalf("host key: %v", err)
 	}
-	h.KnownKey = h.Addr + " " + strings.Join(strings.Fields(key.authorized)[:2], " ")
+	h.KnownKey = strings.Join(addrs, ",") + " " + strings.Join(strings.Fields(key.authorized)[:2], " ")
 	sshd := "exec /usr/sbin/sshd -D -e -f /etc/ssh/spindle-tests.conf"
 	for _, s := range o.SSHD {
 		sshd += " -o '" + s + "'"
@@ -56,6 +83,7 @@ func (l *Lab) Host(t testing.TB, o HostOptions) *Host {
 	h.Machine = l.start(t, machineSpec{
 		name:   o.Name,
 		layer:  layerOf(t, o.Root, "target"),
+		inner:  inner,
 		ownNet: true,
 		prepare: func(upper string) error {
 			if err := os.MkdirAll(filepath.Join(upper, "etc/ssh"), 0o755); err != nil {
@@ -77,34 +105,39 @@ func (l *Lab) Host(t testing.TB, o HostOptions) *Host {
 			}
 			return nil
 		},
-		plug: func(pid int) error {
-			leg := "v" + strconv.Itoa(n)
-			for _, step := range [][]string{
-				{"link", "add", leg, "type", "veth", "peer", "name", "eth0", "netns", strconv.Itoa(pid)},
-				{"link", "set", leg, "master", "br0", "up"},
-			} {
-				if err := l.ip(step...); err != nil {
-					return err
-				}
-			}
-			for _, step := range []string{"link set lo up", "addr add " + h.Addr + "/16 dev eth0", "link set eth0 up"} {
-				if err := ipIn(pid, strings.Fields(step)...); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+		plug: func(pid int) error { return plug(pid, h.legs) },
 		argv: []string{"/bin/sh", "-c", o.Boot + "\n" + sshd},
 		up:   "Server listening on",
 	})
 	return h
 }
 
-// Unplug cuts the host's network cable (or plugs it in again): packets vanish, nothing is closed.
+// Unplug cuts the host's network cables (or plugs them in again): packets vanish, nothing is closed.
 func (h *Host) Unplug(cut bool) error {
 	state := "up"
 	if cut {
 		state = "down"
 	}
-	return ipIn(h.pid, "link", "set", "eth0", state)
+	for i := range h.legs {
+		if err := ipIn(h.pid, "link", "set", fmt.Sprintf("eth%d", i), state); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Trust gives an account of the host the key that every account of every host accepts, and the keys of the hosts that it may go on to.
+func (h *Host) Trust(t testing.TB, user string, hosts ...*Host) {
+	t.Helper()
+	u, err := h.lookup(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := ""
+	for _, other := range hosts {
+		known += other.KnownKey + "\n"
+	}
+	h.put(t, u.home+"/.ssh/id_ed25519", string(userKeys(t).private), 0o600)
+	h.put(t, u.home+"/.ssh/known_hosts", known, 0o644)
+	h.MustExec(t, "chown", "-R", u.uid+":"+u.gid, u.home+"/.ssh")
 }

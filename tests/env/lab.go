@@ -33,14 +33,15 @@ const BlackholeAddr = "10.99.66.6"
 // RefusedAddr is an address of the switch on which nothing listens: a connection to it is refused at once.
 const RefusedAddr = "10.99.0.2"
 
-// Lab is a private switch with the machines plugged into it.
+// Lab is a private switch with the machines plugged into it, and more switches behind it where a test wants them.
 type Lab struct {
 	dir string // scratch space of this lab, on a memory file system
-	pid int    // the process that keeps the switch's namespace alive
+	pid int    // the process that keeps the namespace of the first switch alive
 
 	mu       sync.Mutex
 	machines []*Machine
-	nextAddr int
+	segments []*Segment
+	left     []error // what could not be cleaned away
 }
 
 var (
@@ -102,38 +103,30 @@ func New(t testing.TB) *Lab {
 	if why := missing(); why != "" {
 		Unavailable(t, why)
 	}
-	sweepOnce.Do(func() { sweep(filepath.Dir(scratch())) })
-	l := &Lab{dir: filepath.Join(scratch(), fmt.Sprintf("lab%d", labCount.Add(1))), nextAddr: 11}
+	sweepOnce.Do(func() {
+		sweep(filepath.Dir(scratch()))
+		sweepCgroups()
+	})
+	l := &Lab{dir: filepath.Join(scratch(), fmt.Sprintf("lab%d", labCount.Add(1)))}
 	if err := os.MkdirAll(l.dir, 0o755); err != nil {
 		t.Fatalf("scratch directory: %v", err)
 	}
 	t.Cleanup(func() { l.close(t) })
-	cmd := exec.Command("sleep", "infinity")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL, Setsid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("switch: %v", err)
-	}
-	l.pid = cmd.Process.Pid
-	go func() { _ = cmd.Wait() }()
+	front := l.newSwitch(t, "10.99", 16)
+	l.pid = front.pid
 	steps := []string{
-		"link set lo up",
-		"link add br0 type bridge",
 		"addr add " + ControllerAddr + "/16 dev br0",
 		"addr add " + RefusedAddr + "/16 dev br0",
-		"link set br0 up",
 		// A neighbour that does not exist: packets leave and nothing ever comes back.
 		"neigh add " + BlackholeAddr + " lladdr 02:00:00:00:66:06 nud permanent dev br0",
 	}
 	for _, s := range steps {
-		if err := l.ip(strings.Fields(s)...); err != nil {
+		if err := front.ip(strings.Fields(s)...); err != nil {
 			t.Fatalf("switch: %v", err)
 		}
 	}
 	return l
 }
-
-// Ip runs ip(8) in the namespace of the switch.
-func (l *Lab) ip(args ...string) error { return ipIn(l.pid, args...) }
 
 // ipIn runs ip(8) in the network namespace of a process.
 func ipIn(pid int, args ...string) error {
@@ -209,15 +202,25 @@ func inNetwork[T any](pid int, f func() (T, error)) (T, error) {
 	return r.v, r.err
 }
 
+// leftover notes what could not be cleaned away, for the end of the test.
+func (l *Lab) leftover(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left = append(l.left, err)
+}
+
 func (l *Lab) close(t testing.TB) {
 	l.mu.Lock()
-	machines := l.machines
+	machines, segments := l.machines, l.segments
 	l.mu.Unlock()
 	for _, m := range machines {
 		m.stop()
 	}
-	if l.pid != 0 {
-		_ = syscall.Kill(l.pid, syscall.SIGKILL)
+	if err := errors.Join(l.left...); err != nil {
+		t.Errorf("left behind: %v", err)
+	}
+	for _, s := range segments {
+		_ = syscall.Kill(s.pid, syscall.SIGKILL)
 	}
 	if t.Failed() && os.Getenv("SPINDLE_TEST_KEEP") != "" {
 		t.Logf("kept: %s", l.dir)

@@ -30,14 +30,19 @@ var initScript string
 type Machine struct {
 	Name string
 
-	layer *layer
-	dir   string // scratch: upper, work, point
-	pid   int    // process 1 of the machine, as this process sees it
-	nsid  string // its process namespace, as /proc names it
-	cmd   *exec.Cmd
-	log   *tail
-	once  sync.Once
-	dead  chan struct{} // closed when process 1 has ended
+	lab     *Lab
+	layer   *layer
+	dir     string // scratch: upper, work, point
+	pid     int    // process 1 of the machine, as this process sees it
+	nsid    string // its process namespace, as /proc names it
+	cgroups *cgroups
+	cmd     *exec.Cmd
+	log     *tail
+	once    sync.Once
+	dead    chan struct{} // closed when process 1 has ended
+
+	mu      sync.Mutex
+	settled map[int]bool // processes that belong to the machine itself, as its daemons do
 }
 
 // machineCount keeps the directories of machines of one name apart.
@@ -47,6 +52,7 @@ var machineCount atomic.Int64
 type machineSpec struct {
 	name    string
 	layer   *layer
+	inner   *layer // what containers on the machine are made of, where it runs engines
 	ownNet  bool
 	prepare func(upper string) error // writes into the upper layer before the machine starts
 	plug    func(pid int) error      // connects the network
@@ -57,7 +63,7 @@ type machineSpec struct {
 // start brings a machine up and waits until it is ready.
 func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
 	t.Helper()
-	m := &Machine{Name: s.name, layer: s.layer, dir: filepath.Join(l.dir, fmt.Sprintf("%s.%d", s.name, machineCount.Add(1))), dead: make(chan struct{}), log: &tail{}}
+	m := &Machine{Name: s.name, lab: l, layer: s.layer, dir: filepath.Join(l.dir, fmt.Sprintf("%s.%d", s.name, machineCount.Add(1))), dead: make(chan struct{}), log: &tail{}}
 	upper, work, point := filepath.Join(m.dir, "upper"), filepath.Join(m.dir, "work"), filepath.Join(m.dir, "root")
 	for _, d := range []string{upper, work, point} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
@@ -71,6 +77,15 @@ func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
 	}
 	flags := uintptr(unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWPID)
 	argv := append([]string{"/bin/sh", "-c", initScript, "init"}, s.argv...)
+	env := []string{"NAME=" + s.name, "LOWER=" + s.layer.lower(), "UPPER=" + upper, "WORK=" + work, "POINT=" + point, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	if s.inner != nil {
+		var err error
+		if m.cgroups, err = newCgroups(filepath.Base(m.dir)); err != nil {
+			Unavailable(t, fmt.Sprintf("engines need control groups: %v", err))
+		}
+		env = append(env, "INNER="+s.inner.lower(), "CGROUPS="+m.cgroups.mount)
+		argv = m.cgroups.enter(append([]string{"unshare", "--cgroup", "--"}, argv...)...)
+	}
 	if s.ownNet {
 		flags |= unix.CLONE_NEWNET
 	} else {
@@ -78,8 +93,7 @@ func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, Pdeathsig: syscall.SIGKILL, Setsid: true}
-	cmd.Env = append(os.Environ(), "NAME="+s.name, "LOWER="+s.layer.lower(), "UPPER="+upper, "WORK="+work, "POINT="+point,
-		"PATH=/usr/sbin:/usr/bin:/sbin:/bin")
+	cmd.Env = append(os.Environ(), env...)
 	plugged, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatalf("%s: %v", s.name, err)
@@ -154,6 +168,9 @@ func (m *Machine) stop() {
 		case <-m.dead:
 		case <-time.After(stepLimit):
 		}
+		if m.cgroups != nil {
+			m.lab.leftover(m.cgroups.remove())
+		}
 	})
 }
 
@@ -181,8 +198,11 @@ func (m *Machine) Command(ctx context.Context, user, dir string, env []string, a
 		"/usr/bin/env", "-i", "HOME=" + u.home, "USER=" + u.name, "LOGNAME=" + u.name, "SHELL=/bin/bash", "LANG=C.UTF-8", "TERM=dumb",
 		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
 	}
-	args = append(append(args, env...), argv...)
-	cmd := exec.CommandContext(ctx, "nsenter", args...)
+	args = append(append([]string{"nsenter"}, args...), append(env, argv...)...)
+	if m.cgroups != nil {
+		args = m.cgroups.enter(append([]string{"nsenter", "-C"}, args[1:]...)...)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 2 * time.Second
@@ -252,6 +272,12 @@ func (m *Machine) lookup(user string) (account, error) {
 type tail struct {
 	mu sync.Mutex
 	b  []byte
+}
+
+// Write makes a tail the output of a program.
+func (t *tail) Write(b []byte) (int, error) {
+	t.add(string(b))
+	return len(b), nil
 }
 
 func (t *tail) add(s string) {

@@ -131,15 +131,33 @@ func Poll(limit time.Duration, ask func() string) string {
 	}
 }
 
-// Quiet waits until nothing runs on the machine but process 1, and reports what still does when the limit has passed.
+// Quiet waits until nothing runs on the machine but process 1 and its engines' daemons, and reports what still does when the limit has passed.
 func (m *Machine) Quiet(limit time.Duration) string {
 	return Poll(limit, func() string {
 		var b strings.Builder
 		for _, p := range m.Processes() {
-			fmt.Fprintf(&b, "%s: still running: %v: %s\n", m.Name, p, p.Waiting())
+			if !m.belongs(p) {
+				fmt.Fprintf(&b, "%s: still running: %v: %s\n", m.Name, p, p.Waiting())
+			}
 		}
 		return b.String()
 	})
+}
+
+// settle takes everything that runs now for the machine's own: Quiet says nothing of it.
+func (m *Machine) settle() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.settled = map[int]bool{}
+	for _, p := range m.Processes() {
+		m.settled[p.PID] = true
+	}
+}
+
+func (m *Machine) belongs(p Process) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.settled[p.PID]
 }
 
 // WaitProcess waits until a process of the machine satisfies a condition and returns it.

@@ -8,6 +8,7 @@
 # trixie    controller and target: ansible-core 2.19, Python 3.13
 # sid       controller and target: ansible-core 2.22, Python 3.14
 # bullseye  target only: Python 2.7 and 3.9, doas in its first packaging
+# engines   trixie with every container engine of Debian's and, under /opt/collections, the stock connection plugins for them
 #
 # The directory is SPINDLE_TEST_ROOTS (default /var/cache/spindle-tests/roots). A root is built beside its place and
 # renamed when it is whole; NAME.done holds the key it was built from (its suite, packages and options), so a changed
@@ -21,13 +22,33 @@ wait_limit=${SPINDLE_TEST_ROOTS_WAIT:-900} # seconds to wait for another builder
 say() { printf 'roots.sh: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
+ansible='ansible-core,python3,openssh-server,openssh-client,sudo,opendoas,sshpass,procps,iproute2'
+
 packages_of() {
 	case $1 in
-	trixie | sid) echo ansible-core,python3,openssh-server,openssh-client,sudo,opendoas,sshpass,procps,iproute2 ;;
+	trixie | sid) echo "$ansible" ;;
+	engines) echo "$ansible,docker.io,docker-cli,podman,runc,buildah,lxc,python3-lxc,lxd,lxd-client,incus-base,incus-client,systemd-container,dbus,kubernetes-client" ;;
 	bullseye) echo python2.7,python3,openssh-server,openssh-client,sudo,doas,procps ;;
-	*) die "no such root: $1 (known: trixie sid bullseye)" ;;
+	*) die "no such root: $1 (known: trixie sid bullseye engines)" ;;
 	esac
 }
+
+suite_of() {
+	case $1 in
+	engines) echo trixie ;;
+	*) echo "$1" ;;
+	esac
+}
+
+# collections is a hook that unpacks the stock connection plugins for container engines from Debian's package ansible, which is too big to install.
+# shellcheck disable=SC2016 # for the shell that mmdebstrap runs it with
+collections='set -eu
+d=$(mktemp -d); trap "rm -rf $d" EXIT; chmod 755 "$d"; cd "$d"
+APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq -o APT::Sandbox::User=root download ansible
+mkdir -p "$1/opt/collections"
+from=./usr/lib/python3/dist-packages/ansible_collections
+dpkg-deb --fsys-tarfile ansible_*.deb | tar -x -C "$1/opt/collections" --strip-components=5 --exclude="*/plugins/modules" --exclude="*/tests" \
+	--exclude="*/docs" --exclude="*/changelogs" $from/community/docker $from/community/general $from/containers/podman $from/kubernetes/core'
 
 # mirror prints the first Debian archive that apt uses here, in either format of its sources.
 mirror() {
@@ -59,9 +80,12 @@ build() {
 		proxy=$(apt-config dump --format '%v%n' "Acquire::$scheme::Proxy" 2>/dev/null | head -n1)
 		[ -z "$proxy" ] || set -- "$@" "--aptopt=Acquire::$scheme::Proxy \"$proxy\""
 	done
+	if [ "$name" = engines ]; then
+		set -- "$@" "--customize-hook=$collections"
+	fi
 	start=$(date +%s)
 	log=$dir/$name.log
-	if ! mmdebstrap "$@" "$name" "$new" "$m" >"$log" 2>&1 </dev/null; then
+	if ! mmdebstrap "$@" "$(suite_of "$name")" "$new" "$m" >"$log" 2>&1 </dev/null; then
 		tail -n 20 "$log" >&2
 		rm -rf "$new"
 		die "building $name failed, see $log"
@@ -115,7 +139,7 @@ case ${1-} in
 	;;
 --clean)
 	shift
-	[ $# -gt 0 ] || set -- trixie sid bullseye
+	[ $# -gt 0 ] || set -- trixie sid bullseye engines
 	for n in "$@"; do
 		packages_of "$n" >/dev/null
 		rm -rf "${dir:?}/$n" "$dir/$n.done" "$dir/$n.log"

@@ -1,0 +1,295 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"spindle/tests/env"
+	"spindle/tests/parity"
+)
+
+// lane is one engine, and how Ansible calls its connection.
+type lane struct {
+	engine string
+	stock  string // the plugin of a collection
+	users  bool   // it can enter as some user
+	setns  bool   // its containers can be entered by their first process, too
+	plain  string // why the stock plugin is not compared with, or ""
+}
+
+var lanes = []lane{
+	{engine: env.Docker, stock: "community.docker.docker", users: true, setns: true},
+	{engine: env.Podman, stock: "containers.podman.podman", users: true, setns: true},
+	{engine: env.Buildah, stock: "containers.podman.buildah", users: true},
+	{engine: env.LXC, stock: "community.general.lxc", setns: true},
+	{engine: env.LXD, stock: "community.general.lxd", setns: true},
+	{engine: env.Incus, stock: "community.general.incus", setns: true},
+	{engine: env.Machinectl, users: true},
+	{engine: env.Kubectl, stock: "kubernetes.core.kubectl"},
+	{engine: env.Jail, stock: "community.general.jail", users: true, plain: "it wants FreeBSD's jls in all its detail"},
+}
+
+// boxPlay is what is done in every container. What it makes, it removes, so that everything else is a leftover.
+const boxPlay = `
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: where
+      ansible.builtin.command: cat /etc/where
+    - name: who
+      ansible.builtin.command: id -un
+    - name: fact
+      ansible.builtin.setup: {gather_subset: [min], filter: [ansible_distribution, ansible_user_id]}
+    - name: input
+      ansible.builtin.command: {cmd: sha256sum, stdin: "{{ 'lines\n' * 2000 }}"}
+    - name: script
+      ansible.builtin.script: files/where.sh argument
+    - name: failing
+      ansible.builtin.command: sh -c 'echo out; echo err >&2; exit 3'
+      ignore_errors: true
+    - name: small
+      ansible.builtin.copy: {content: "small\n", dest: "/tmp/small-{{ inventory_hostname }}", mode: "0640"}
+    - name: large
+      ansible.builtin.copy: {src: files/large, dest: "/tmp/large-{{ inventory_hostname }}"}
+    - name: digest
+      ansible.builtin.command: sha256sum /tmp/large-{{ inventory_hostname }}
+    - name: fetch
+      ansible.builtin.fetch: {src: "/tmp/large-{{ inventory_hostname }}", dest: "fetched/", flat: true}
+    - name: other account
+      ansible.builtin.command: sh -c 'id -un; pwd'
+      become: true
+      become_user: app
+    - name: administrator
+      ansible.builtin.command: id -un
+      become: true
+    - name: job
+      ansible.builtin.command: sh -c 'sleep 0.3; cat /etc/where'
+      async: 30
+      poll: 1
+    - name: remove
+      ansible.builtin.file: {path: "{{ item }}", state: absent}
+      become: true
+      loop: ["/tmp/small-{{ inventory_hostname }}", "/tmp/large-{{ inventory_hostname }}"]
+`
+
+// boxScript is a script of the controller's that runs in the container.
+const boxScript = "#!/bin/sh\ncat /etc/where\nid -un\necho \"$1\"\n"
+
+// inBox is what containers keep of any run, as hosts do: Ansible's directories, the times of sudo.
+var inBox = []*regexp.Regexp{regexp.MustCompile(`^/(root|home/\w+)/\.(ansible|ansible_async)(/|$)`), regexp.MustCompile(`^/run/sudo(/|$)|^/var/lib/sudo(/|$)`)}
+
+// fill puts what the play needs where it needs it.
+func fill(t *testing.T, c *env.Controller) {
+	t.Helper()
+	c.Write(t, env.PlayDir+"/box.yml", boxPlay, 0o644)
+	c.Write(t, env.PlayDir+"/files/where.sh", boxScript, 0o755)
+	c.Write(t, env.PlayDir+"/files/large", strings.Repeat("a large file\n", 100000), 0o644)
+}
+
+// mark gives a container something to be known by, whatever its engine calls it.
+func mark(t *testing.T, c *env.Container) {
+	t.Helper()
+	c.MustExec(t, "sh", "-c", "echo this is "+c.Name+" >/etc/where")
+}
+
+// entry is one line of the inventory, and who its tasks are.
+type entry struct {
+	name, vars, user string
+	where            string // the container
+}
+
+func inventoryOf(entries []entry) string {
+	var b strings.Builder
+	for _, e := range entries {
+		fmt.Fprintf(&b, "%s ansible_python_interpreter=/usr/bin/python3 %s\n", e.name, e.vars)
+	}
+	return b.String()
+}
+
+// assertBoxes checks that the play did in every container what it says.
+func assertBoxes(t *testing.T, r env.Run, entries []entry) {
+	t.Helper()
+	if r.Code != 0 || r.Hung {
+		t.Fatalf("play: %v", r)
+	}
+	records, err := parity.Parse(r.Records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		for task, want := range map[string]string{
+			"where": "this is " + e.where, "who": e.user, "script": "this is " + e.where + "\n" + e.user + "\nargument",
+			"other account": "app", "administrator": "root", "job": "this is " + e.where,
+		} {
+			rec, ok := parity.Find(records, e.name, task, "ok")
+			got, _ := rec.Result["stdout"].(string)
+			if task == "other account" {
+				got, _, _ = strings.Cut(got, "\n")
+			}
+			if got = strings.TrimSpace(strings.ReplaceAll(got, "\r\n", "\n")); !ok || got != want {
+				t.Errorf("%s: %s: %q, want %q", e.name, task, got, want)
+			}
+		}
+		if rec, _ := parity.Find(records, e.name, "failing", "failed"); fmt.Sprint(rec.Result["rc"], rec.Result["stdout"], rec.Result["stderr"]) != "3 out err" {
+			t.Errorf("%s: the failing task: %v", e.name, rec.Result)
+		}
+	}
+}
+
+// TestConnections enters a container of every engine by every name that its connection has, and as every account that it can.
+func TestConnections(t *testing.T) {
+	for _, l := range lanes {
+		t.Run(l.engine, func(t *testing.T) {
+			c := env.New(t).Controller(t, env.WithEngines)
+			e := c.Engine(t, l.engine)
+			box := e.Run(t, "inner1")
+			mark(t, box)
+			fill(t, c)
+			who := map[bool]string{true: "root", false: env.Operator}[e.Private]
+			t.Run("names", func(t *testing.T) {
+				var entries []entry
+				for i, name := range []string{l.engine, "mitogen_" + l.engine, l.stock} {
+					if name != "" {
+						entries = append(entries, entry{fmt.Sprintf("name%d", i), "ansible_host=inner1 ansible_connection=" + name, "root", "inner1"})
+					}
+				}
+				if l.users {
+					entries = append(entries, entry{"deploy", "ansible_host=inner1 ansible_user=deploy ansible_connection=" + l.engine, "deploy", "inner1"})
+				}
+				runBoxes(t, c, box, who, entries)
+			})
+			if l.setns {
+				t.Run("setns", func(t *testing.T) {
+					runBoxes(t, c, box, "root", []entry{
+						{"setns", "ansible_host=inner1 ansible_connection=setns mitogen_kind=" + l.engine, "root", "inner1"},
+						{"deploy", "ansible_host=inner1 ansible_connection=mitogen_setns ansible_user=deploy mitogen_kind=" + l.engine, "deploy", "inner1"},
+					})
+				})
+			}
+			if l.stock != "" && l.plain == "" {
+				t.Run("as stock", func(t *testing.T) { sameAsStock(t, c, who, l.stock) })
+			}
+		})
+	}
+}
+
+// runBoxes plays in a container and looks for what is left there, and on the machine that the play ran on.
+func runBoxes(t *testing.T, c *env.Controller, box *env.Container, who string, entries []entry) {
+	t.Helper()
+	before := box.Files(t)
+	strategy := "mitogen_linear"
+	if os.Getenv("SPINDLE_TEST_ONLY_STOCK") != "" {
+		strategy = "linear"
+	}
+	onController := c.Files(t)
+	r := c.Play(t, env.Play{Strategy: strategy, User: who, Playbook: "box.yml", Inventory: inventoryOf(entries), Config: map[string]string{"collections_path": collectionsOf(strategy)}})
+	t.Logf("%d entries: %v", len(entries), r.Took.Round(time.Second/10))
+	assertBoxes(t, r, entries)
+	if left := box.Quiet(10*time.Second) + c.Quiet(10*time.Second); left != "" {
+		t.Error(left)
+	}
+	if d := before.Without(inBox...).Diff(box.Files(t).Without(inBox...)); len(d) > 0 {
+		t.Errorf("left in the container: %v", d)
+	}
+	if d := onController.Without(incidental...).Without(ofRun...).Diff(c.Files(t).Without(incidental...).Without(ofRun...)); len(d) > 0 {
+		t.Errorf("left on the controller: %v", d)
+	}
+	if strategy != "linear" && r.Stderr != "" {
+		t.Errorf("it prints on standard error: %s", r.Stderr)
+	}
+}
+
+// ofRun is what a run of a play is expected to leave on the controller.
+var ofRun = []*regexp.Regexp{regexp.MustCompile(`^/home/ops/play(/hosts\.ini|/fetched(/.*)?)?$|^/root/\.(local|cache)(/|$)|^/root/\.kube/cache(/|$)|^/home/ops/\.kube/cache(/|$)`)}
+
+// collectionsOf is where collections are looked for: Spindle has to do without.
+func collectionsOf(strategy string) string {
+	if env.Ours(strategy) {
+		return "/nonexistent"
+	}
+	return "/opt/collections"
+}
+
+// sameAsStock runs the play under both, by the name of the stock plugin, with the collections that it comes from.
+func sameAsStock(t *testing.T, c *env.Controller, who, name string) {
+	t.Helper()
+	entries := []entry{{"box", "ansible_host=inner1 ansible_connection=" + name, "root", "inner1"}}
+	var records [2][]parity.Record
+	for i, strategy := range []string{"linear", "mitogen_linear"} {
+		if os.Getenv("SPINDLE_TEST_ONLY_STOCK") != "" {
+			strategy = "linear"
+		}
+		r := c.Play(t, env.Play{
+			Strategy: strategy, User: who, Playbook: "box.yml", Inventory: inventoryOf(entries),
+			Config: map[string]string{"collections_path": "/opt/collections"},
+		})
+		t.Logf("%s: %v", strategy, r.Took.Round(time.Second/10))
+		assertBoxes(t, r, entries)
+		var err error
+		if records[i], err = parity.Parse(r.Records); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := parity.Compare(records[0], records[1], parity.All()); len(d) > 0 {
+		t.Errorf("%d differences:\n%s", len(d), parity.Summary(d, 30))
+	}
+}
+
+// TestContainersBehindSSH enters containers of a machine that is reached by ssh, on every version of Ansible: there is nothing of an engine on
+// the controller.
+func TestContainersBehindSSH(t *testing.T) {
+	for _, v := range env.Versions {
+		t.Run(v.Name, func(t *testing.T) {
+			l := env.New(t)
+			h := l.Host(t, env.HostOptions{Name: "engines", Engines: true})
+			c := l.Controller(t, v, h)
+			c.Write(t, env.PlayDir+"/box.yml", boxPlay, 0o644)
+			fill(t, c)
+			inventory := []entry{}
+			before := map[*env.Container]env.Files{}
+			for _, lane := range lanes {
+				if lane.engine == env.Kubectl {
+					continue
+				}
+				box := h.Engine(t, lane.engine).Run(t, "in-"+lane.engine)
+				mark(t, box)
+				before[box] = box.Files(t)
+				via := "mitogen_via=root@engines"
+				if lane.engine == env.Docker {
+					via = "mitogen_via=engines" // its socket is everybody's, there
+				}
+				inventory = append(inventory, entry{lane.engine, fmt.Sprintf("ansible_host=%s ansible_connection=%s %s", box.Name, lane.engine, via), "root", box.Name})
+			}
+			onHost := h.Files(t)
+			r := c.Play(t, env.Play{
+				Strategy: "mitogen_linear", Playbook: "box.yml", Args: []string{"--limit", "!engines"},
+				Inventory: inventoryOf(append(inventory, entry{name: "engines", vars: fmt.Sprintf("ansible_host=%s ansible_user=deploy", h.Addr)})),
+			})
+			t.Logf("%d containers: %v", len(inventory), r.Took.Round(time.Second/10))
+			assertBoxes(t, r, inventory)
+			if n := strings.Count(h.Log(), "Accepted publickey"); n != 1 {
+				t.Errorf("%d connections to the machine of the containers, want one", n)
+			}
+			if left := h.Quiet(10*time.Second) + c.Quiet(10*time.Second); left != "" {
+				t.Error(left)
+			}
+			for box, files := range before {
+				if left := box.Quiet(5 * time.Second); left != "" {
+					t.Error(left)
+				}
+				if d := files.Without(inBox...).Diff(box.Files(t).Without(inBox...)); len(d) > 0 {
+					t.Errorf("left in %s: %v", box.Name, d)
+				}
+			}
+			if d := onHost.Without(incidental...).Diff(h.Files(t).Without(incidental...)); len(d) > 0 {
+				t.Errorf("left on the machine of the containers: %v", d)
+			}
+		})
+	}
+}
