@@ -1,9 +1,7 @@
 package sudo
 
 import (
-	"bufio"
 	"encoding/json"
-	"flag"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,9 +12,8 @@ import (
 	"go.uber.org/goleak"
 
 	"spindle/transports"
+	"spindle/transports/become/becometest"
 )
-
-var update = flag.Bool("update", false, "write testdata")
 
 func TestMain(m *testing.M) {
 	if os.Getenv("SPINDLE_TEST_UNPRIVILEGED") != "" {
@@ -26,40 +23,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// testdata/argv.txt: a line of kwargs, then what comes of it, then an empty line.
 func TestArgv(t *testing.T) {
-	const name = "testdata/argv.txt"
-	file, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got strings.Builder
-	lines := bufio.NewScanner(strings.NewReader(string(file)))
-	for lines.Scan() {
-		kwargs := lines.Text()
-		if strings.HasPrefix(kwargs, "#") {
-			got.WriteString(kwargs + "\n")
-			continue
+	becometest.Golden(t, "testdata/argv.txt", func(kwargs json.RawMessage) (string, error) {
+		d, err := parse(kwargs)
+		if err != nil {
+			return "", err
 		}
-		if !strings.HasPrefix(kwargs, "{") {
-			continue
-		}
-		got.WriteString(kwargs + "\n")
-		if d, err := parse(json.RawMessage(kwargs)); err != nil {
-			got.WriteString("error: " + err.Error())
-		} else {
-			got.WriteString(d.Name() + ": " + shellescape.QuoteCommand(d.settings.argv([]string{"/bin/sh", "-c", "boot"})))
-		}
-		got.WriteString("\n\n")
-	}
-	if *update {
-		if err := os.WriteFile(name, []byte(got.String()), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if diff := cmp.Diff(string(file), got.String()); diff != "" && !*update {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
+		return d.Name() + ": " + shellescape.QuoteCommand(d.settings.argv([]string{"/bin/sh", "-c", "boot"})), nil
+	})
 }
 
 func TestErrorsFailTheTask(t *testing.T) {
