@@ -23,8 +23,13 @@ import (
 	"spindle/bootstrap"
 	"spindle/services/connections"
 	"spindle/transports"
+	"spindle/transports/become"
+	"spindle/transports/container"
+	"spindle/transports/doas"
 	"spindle/transports/local"
+	"spindle/transports/setns"
 	"spindle/transports/ssh"
+	"spindle/transports/su"
 	"spindle/transports/sudo"
 )
 
@@ -120,7 +125,23 @@ func waitForEnd(lifeline int, sys *actors.System, log *zap.Logger) {
 
 // factories names the methods that this build knows.
 func factories() map[string]transports.Factory {
-	return map[string]transports.Factory{"local": local.Factory, "ssh": ssh.NewFactory(), "sudo": sudo.Factory}
+	return map[string]transports.Factory{
+		"become":  become.Factory,
+		"buildah": container.Buildah,
+		"doas":    doas.Factory,
+		"docker":  container.Docker,
+		"incus":   container.Incus,
+		"jail":    container.Jail,
+		"kubectl": container.Kubectl,
+		"local":   local.Factory,
+		"lxc":     container.LXC,
+		"lxd":     container.LXD,
+		"podman":  container.Podman,
+		"setns":   setns.Factory,
+		"ssh":     ssh.NewFactory(),
+		"su":      su.Factory,
+		"sudo":    sudo.Factory,
+	}
 }
 
 // program makes the far end's command line and first flight. Each boot has a nonce of its own, so that nothing which the
