@@ -19,7 +19,7 @@ func ticks(t *testing.T, pid int) (own, children int) {
 	return n(14) + n(15), n(16) + n(17)
 }
 
-// The budget of DESIGN.md §8 is 10 ms from fork to exit of a trivial warm module. CPU time stands for it here, as it
+// The budget is 10 ms from fork to exit of a trivial warm module. CPU time stands for it here, as it
 // hardly depends on what else the machine does; the limit leaves room for machines much slower than ours.
 func TestCostOfACall(t *testing.T) {
 	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {

@@ -1,6 +1,6 @@
 // Package tests holds what is true of the whole of Spindle rather than of one package.
 //
-// Here, at the top, are the rules of the architecture (docs and DESIGN: which package may lean on which, what an actor
+// Here, at the top, are the rules of the architecture (docs/development.md: which package may lean on which, what an actor
 // may not do, what has to be documented). They read the source, take a second, and run with the ordinary tests.
 // Each rule is a function over parsed files, with a test of its own that shows a violation being found.
 //

@@ -11,7 +11,7 @@ import (
 )
 
 // Heartbeat says how often an agent is asked for a sign of life and how many questions may stay unanswered before the
-// link counts as lost. The zero value means the default of 3 × 10 s (DESIGN.md §9).
+// link counts as lost. The zero value means the default of 3 × 10 s.
 type Heartbeat struct {
 	Interval time.Duration
 	Misses   int

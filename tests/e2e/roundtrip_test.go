@@ -133,7 +133,7 @@ func TestSettingUp(t *testing.T) {
 
 // TestCallsAreSmall: code is sent once, so what a hundred commands need more than ten is arguments.
 //
-// DESIGN.md §8 wants 100 × command under 120 KiB. That takes one compressed stream for the calls of a link (§6), which is not built
+// The budget for 100 × command is 120 KiB. That takes one compressed stream for the calls of a link, which is not built
 // yet: the total is logged here, and what is built is held.
 func TestCallsAreSmall(t *testing.T) {
 	f := newFar(t)
