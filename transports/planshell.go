@@ -60,9 +60,7 @@ func OpenPlanned(ctx context.Context, d Planned, via Spawner) (Shell, error) {
 	}
 	s := &planShell{dialer: d, via: via, about: About{How: plan.How, Why: plan.Why}}
 	for _, s.mode = range plan.modes() {
-		var out string
-		if out, err = s.probe(ctx); err == nil {
-			s.about.Host = hostName(out)
+		if s.about.Host, err = AskHost(ctx, s); err == nil {
 			return s, nil
 		}
 		if !errors.Is(err, errors.ErrUnsupported) && (plan.answers() || ctx.Err() != nil) {
@@ -70,31 +68,6 @@ func OpenPlanned(ctx context.Context, d Planned, via Spawner) (Shell, error) {
 		}
 	}
 	return nil, err
-}
-
-// probe runs a command that cannot fail, and returns what it says.
-func (s *planShell) probe(ctx context.Context) (string, error) {
-	link, err := s.Run(ctx, Line{Text: "uname -n"})
-	if err != nil {
-		return "", err
-	}
-	defer link.Close()
-	out, err := io.ReadAll(io.LimitReader(link, 4<<10))
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return "", &ConnectError{Class: Unreachable, Text: osText(err), Err: err}
-	}
-	return string(out), nil
-}
-
-// hostName takes a host's name out of what uname said, if that is one.
-func hostName(out string) string {
-	name := strings.TrimSpace(out)
-	if name == "" || len(name) > 255 || strings.ContainsFunc(name, func(r rune) bool {
-		return r != '-' && r != '_' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-	}) {
-		return ""
-	}
-	return name
 }
 
 func (s *planShell) About() About          { return s.about }

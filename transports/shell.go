@@ -3,6 +3,7 @@ package transports
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"al.essio.dev/pkg/shellescape"
@@ -66,6 +67,34 @@ func (l Line) Script() string {
 
 // Plain says whether nothing but Text has to be done, which any shell can do.
 func (l Line) Plain() bool { return len(l.Env) == 0 && l.Dir == "" && l.Umask == "" }
+
+// AskHost has a shell's account tell the name of its machine, which also proves that it can run anything. No name is no
+// error, since not every machine that runs commands knows this one.
+func AskHost(ctx context.Context, s Shell) (string, error) {
+	link, err := s.Run(ctx, Line{Text: "uname -n"})
+	if err != nil {
+		return "", err
+	}
+	defer link.Close()
+	defer context.AfterFunc(ctx, func() { _ = link.Close() })()
+	out, err := io.ReadAll(io.LimitReader(link, 4<<10))
+	if ctx.Err() != nil {
+		return "", Script{}.outOfTime(ctx)
+	}
+	if err == nil {
+		_, err = link.Wait(ctx)
+	}
+	if err != nil {
+		return "", &ConnectError{Class: Unreachable, Text: osText(err), Err: err}
+	}
+	name := strings.TrimSpace(string(out))
+	if len(name) > 255 || strings.ContainsFunc(name, func(r rune) bool {
+		return r != '-' && r != '_' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}) {
+		return "", nil
+	}
+	return name, nil
+}
 
 // Bare is a Dialer with a way of its own to do without an agent.
 type Bare interface {

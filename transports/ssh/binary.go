@@ -11,16 +11,21 @@ import (
 
 // dialBinary starts the ssh program by way of via and talks to it.
 func (d *Dialer) dialBinary(ctx context.Context, via transports.Spawner, p transports.Program, why string) (*transports.Booted, error) {
+	return d.binaryPlan(ctx, via, p.Argv, why).Dial(ctx, via, p)
+}
+
+// binaryPlan is how the ssh program starts another one on the host.
+func (d *Dialer) binaryPlan(ctx context.Context, via transports.Spawner, program []string, why string) transports.Plan {
 	var names []string
 	if d.settings.password.IsSet() && isLocal(via) {
 		names = d.names(ctx)
 	}
 	return transports.Plan{
-		Command: transports.Command{Argv: d.settings.argv(p.Argv), Mode: d.settings.mode()},
+		Command: transports.Command{Argv: d.settings.argv(program), Mode: d.settings.mode()},
 		Script:  d.settings.script(names),
 		How:     Binary,
 		Why:     why,
-	}.Dial(ctx, via, p)
+	}
 }
 
 // names are those by which ssh may call the host when it asks for a password; nil if that cannot be known.

@@ -19,7 +19,7 @@ type Client struct {
 	target *target
 	conn   *lossyConn
 	ssh    gossh.Conn
-	via    *Client // the connection that this one runs through; owned
+	via    *Client // the connection that this one runs through, if that is its own
 	done   chan struct{}
 
 	// tunnels is the same connection, for those that others run through or that forward an agent. The library's own
@@ -34,42 +34,45 @@ var _ transports.Spawner = (*Client)(nil)
 
 // connect logs in on t, and on everything in front of it. ctx covers all of it and nothing later.
 func (d *Dialer) connect(ctx context.Context, t *target) (*Client, error) {
-	return d.connectFor(ctx, t, false)
+	return d.connectFor(ctx, t, nil, false)
 }
 
-// connectFor is connect; jump says that another connection will run through this one.
-func (d *Dialer) connectFor(ctx context.Context, t *target, jump bool) (*Client, error) {
+// connectFor is connect; base, if not nil, is somebody else's connection to run through, and jump says that others will run
+// through this one.
+func (d *Dialer) connectFor(ctx context.Context, t *target, base *Client, jump bool) (*Client, error) {
 	if t.connectTimeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, t.connectTimeout)
 		defer cancel()
 	}
-	var via *Client
+	var own *Client
+	via := base
 	if t.via != nil {
 		var err error
-		if via, err = d.connectFor(ctx, t.via, true); err != nil {
+		if own, err = d.connectFor(ctx, t.via, base, true); err != nil {
 			return nil, err
 		}
+		via = own
 	}
 	conn, err := open(ctx, t, via)
 	if err != nil {
-		if via != nil {
-			_ = via.Close()
+		if own != nil {
+			_ = own.Close()
 		}
 		if ctx.Err() != nil {
 			return nil, expired(ctx, err)
 		}
-		return nil, dialError(t, err)
+		return nil, dialError(t, via, err)
 	}
 	c, err := d.handshake(ctx, t, conn, jump)
 	if err != nil {
 		_ = conn.Close()
-		if via != nil {
-			_ = via.Close()
+		if own != nil {
+			_ = own.Close()
 		}
 		return nil, err
 	}
-	c.via = via
+	c.via = own
 	return c, nil
 }
 
@@ -134,7 +137,7 @@ func (d *Dialer) handshake(ctx context.Context, t *target, conn *lossyConn, jump
 		c.tunnels = gossh.NewClient(sc, channels, requests)
 		channels, requests = nil, nil
 	}
-	c.start(channels, requests)
+	c.serve(channels, requests)
 	return c, nil
 }
 
@@ -146,8 +149,8 @@ func (t *target) connected() *target {
 	}
 }
 
-// start runs what a connection needs for as long as it lives.
-func (c *Client) start(channels <-chan gossh.NewChannel, requests <-chan *gossh.Request) {
+// serve runs what a connection needs for as long as it lives.
+func (c *Client) serve(channels <-chan gossh.NewChannel, requests <-chan *gossh.Request) {
 	go func() {
 		defer close(c.done)
 		refuse(channels, requests)

@@ -47,12 +47,20 @@ func (d *Dialer) Explain(ctx context.Context) (Plan, error) {
 }
 
 // Dial boots an agent on the host. Where via is this machine itself, the native client is used if it fits; further away,
-// and for all that it cannot do, the program ssh is started by way of via.
+// and for all that it cannot do, the program ssh is started by way of via. Only where via is a native connection without
+// an agent, another one is made through it.
 func (d *Dialer) Dial(ctx context.Context, via transports.Spawner, p transports.Program) (*transports.Booted, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.Timeout())
 	defer cancel()
+	if base, ok := via.(*shell); ok {
+		t, err := d.through(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return d.dialNative(ctx, t, base.Client, p, base.why())
+	}
 	if !isLocal(via) {
-		return d.dialBinary(ctx, via, p, "ssh runs on the machine before it")
+		return d.dialBinary(ctx, via, p, whyFar)
 	}
 	plan, t, err := d.plan(ctx)
 	if err != nil {
@@ -61,12 +69,14 @@ func (d *Dialer) Dial(ctx context.Context, via transports.Spawner, p transports.
 	if t == nil {
 		return d.dialBinary(ctx, via, p, plan.Why)
 	}
-	b, err := d.dialNative(ctx, t, p, plan.Why)
+	b, err := d.dialNative(ctx, t, nil, p, plan.Why)
 	if f, ok := errors.AsType[*fallback](err); ok {
 		return d.dialBinary(ctx, via, p, f.why)
 	}
 	return b, err
 }
+
+const whyFar = "ssh runs on the machine before it"
 
 // isLocal says whether via starts programs on this machine, beside us: only then is a connection of our own the same as
 // one that ssh would make there.
@@ -107,8 +117,8 @@ func ClientOf(link transports.Link) (*Client, bool) {
 	return s.client, true
 }
 
-func (d *Dialer) dialNative(ctx context.Context, t *target, p transports.Program, why string) (*transports.Booted, error) {
-	c, err := d.connect(ctx, t)
+func (d *Dialer) dialNative(ctx context.Context, t *target, base *Client, p transports.Program, why string) (*transports.Booted, error) {
+	c, err := d.connectFor(ctx, t, base, false)
 	if err != nil {
 		return nil, err
 	}

@@ -51,8 +51,8 @@ func expired(ctx context.Context, err error) *transports.ConnectError {
 	return timedOut(err)
 }
 
-// dialError tells why a server could not be connected to, in the words of OpenSSH.
-func dialError(t *target, err error) error {
+// dialError tells why a server could not be connected to, in the words of OpenSSH. via is what it was tried through.
+func dialError(t *target, via *Client, err error) error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && !dns.IsTimeout {
 		text := fmt.Sprintf("ssh: Could not resolve hostname %s: %s", t.hostname, dnsText(dns))
 		// The system's resolver knows more sources of names than Go's own.
@@ -61,11 +61,15 @@ func dialError(t *target, err error) error {
 	if isTimeout(err) {
 		return timedOut(err)
 	}
-	text := fmt.Sprintf("ssh: connect to host %s port %s: %s", t.hostname, t.port, systemText(err))
-	if t.via != nil {
-		text += " (from " + t.via.hostname + ")"
+	text := fmt.Sprintf("ssh: connect to host %s port %s: ", t.hostname, t.port)
+	if via == nil {
+		return unreachable(text+systemText(err), err)
 	}
-	return unreachable(text, err)
+	if open, ok := errors.AsType[*gossh.OpenChannelError](err); ok && open.Reason == gossh.Prohibited {
+		return unreachable(text+"administratively prohibited: the SSH server of "+via.target.hostname+
+			" forwards no such connection (look at AllowTcpForwarding and PermitOpen in its sshd_config)", err)
+	}
+	return unreachable(text+systemText(err)+" (from "+via.target.hostname+")", err)
 }
 
 func dnsText(e *net.DNSError) string {

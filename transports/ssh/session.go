@@ -30,6 +30,11 @@ func (c *Client) spawn(ctx context.Context, cmd transports.Command) (*session, e
 	if len(cmd.Argv) == 0 {
 		return nil, unreachable("no program to start", nil)
 	}
+	return c.start(ctx, cmd.Mode, sessionCommand(cmd))
+}
+
+// start runs a command line in the account's login shell.
+func (c *Client) start(ctx context.Context, mode transports.Mode, line string) (*session, error) {
 	type opened struct {
 		channel  gossh.Channel
 		requests <-chan *gossh.Request
@@ -57,7 +62,7 @@ func (c *Client) spawn(ctx context.Context, cmd transports.Command) (*session, e
 	}
 	s := &session{client: c, channel: o.channel, over: make(chan struct{})}
 	go s.follow(o.requests)
-	if err := s.request(cmd); err != nil {
+	if err := s.request(mode, line); err != nil {
 		go func() { _ = s.channel.Close() }()
 		return nil, c.startError("start program", err)
 	}
@@ -86,7 +91,7 @@ type session struct {
 var _ transports.Link = (*session)(nil)
 
 // request sends everything that starts the program, in one flight.
-func (s *session) request(cmd transports.Command) error {
+func (s *session) request(mode transports.Mode, line string) error {
 	send := func(name string, payload []byte) error {
 		_, err := s.channel.SendRequest(name, false, payload)
 		return err
@@ -102,13 +107,13 @@ func (s *session) request(cmd transports.Command) error {
 			return err
 		}
 	}
-	if cmd.Mode == transports.FullTTY {
+	if mode == transports.FullTTY {
 		s.tty = true
 		if err := send("pty-req", gossh.Marshal(rawTerminal())); err != nil {
 			return err
 		}
 	}
-	return send("exec", gossh.Marshal(struct{ Command string }{sessionCommand(cmd)}))
+	return send("exec", gossh.Marshal(struct{ Command string }{line}))
 }
 
 // sessionCommand is what the far login shell gets. The directory and the variables need a POSIX shell.

@@ -29,6 +29,12 @@ const (
 	preferBinary = "binary"
 )
 
+// Values of spindle_via, which says how the way of others leads on from here, and how this one's comes here.
+const (
+	viaAuto   = "auto"   // by programs on the machines on the way, where those have Python
+	viaTunnel = "tunnel" // by a connection in the connection
+)
+
 // Defaults of settings that are absent or null.
 const (
 	defaultPath           = "ssh"
@@ -53,6 +59,7 @@ type settings struct {
 	sshPath           string
 	debugLevel        int
 	prefer            string
+	tunnel            bool
 }
 
 // rawSettings are the kwargs as they come. Numbers and booleans may be strings, since variables often are.
@@ -72,6 +79,7 @@ type rawSettings struct {
 	SSHPath           string            `json:"ssh_path"`
 	DebugLevel        looseNumber       `json:"ssh_debug_level"`
 	Prefer            string            `json:"spindle_ssh"`
+	Via               string            `json:"spindle_via"`
 }
 
 // parseSettings reads kwargs. Its errors name the setting, and never hold the password.
@@ -142,6 +150,13 @@ func parseSettings(kwargs json.RawMessage) (*settings, error) {
 	case preferAuto, preferBinary:
 	default:
 		return nil, fmt.Errorf("ssh: spindle_ssh: %q is neither auto nor binary", s.prefer)
+	}
+	switch raw.Via {
+	case "", viaAuto:
+	case viaTunnel:
+		s.tunnel = true
+	default:
+		return nil, fmt.Errorf("ssh: spindle_via: %q is neither auto nor tunnel", raw.Via)
 	}
 	return s, nil
 }
