@@ -1,7 +1,6 @@
 package become
 
 import (
-	"context"
 	"errors"
 	"regexp"
 	"slices"
@@ -30,10 +29,13 @@ type Conversation struct {
 	Password transports.Secret
 	// Timeout covers the dial.
 	Timeout time.Duration
-	// Prompts are the questions, at the end of an unfinished line.
+	// Prompts are the questions, at the end of an unfinished line. Unless, if not nil, is a reason not to answer yet.
 	Prompts []*regexp.Regexp
-	// Wrong are lines that follow a wrong password. Before any was typed they are failures of their own.
-	Wrong *regexp.Regexp
+	Unless  *regexp.Regexp
+	// Wrong are lines that follow a wrong password. Before any was typed they are failures of their own, or nothing if
+	// Others may have been asked: a token, a finger.
+	Wrong  *regexp.Regexp
+	Others bool
 	// Missing are lines that say that a password is needed where none was typed, and that it was wrong otherwise.
 	Missing *regexp.Regexp
 	// Refused are lines after which nothing will come.
@@ -43,15 +45,20 @@ type Conversation struct {
 	Silent func(said []string) bool
 }
 
-// Dial carries c out, whose argv has program in it already.
-func (c Conversation) Dial(ctx context.Context, via transports.Spawner, command transports.Command, program transports.Program) (*transports.Booted, error) {
+// Plan is the dial that starts command, which has the program in its argv already, and has the conversation.
+func (c Conversation) Plan(command transports.Command) transports.Plan {
 	last := new(unfinished)
-	plan := transports.Plan{Command: command, Script: c.script(last), How: c.Tool}
-	b, err := plan.Dial(ctx, via, program)
-	var ce *transports.ConnectError
-	if err == nil || !errors.As(err, &ce) {
-		return b, err
-	}
+	return transports.Plan{Command: command, Script: c.script(last), How: c.Tool, Explain: func(err error) error {
+		var ce *transports.ConnectError
+		if errors.As(err, &ce) {
+			c.explain(ce, last)
+		}
+		return err
+	}}
+}
+
+// explain gives an error the text that only the whole conversation shows.
+func (c Conversation) explain(ce *transports.ConnectError, last *unfinished) {
 	var exit *transports.ExitError
 	switch {
 	case ce.Text == transports.TextTimeout:
@@ -64,7 +71,6 @@ func (c Conversation) Dial(ctx context.Context, via transports.Spawner, command 
 			}
 		}
 	}
-	return nil, err
 }
 
 func (c Conversation) incorrect() string { return c.Tool + " password is incorrect" }
@@ -74,7 +80,7 @@ func (c Conversation) script(last *unfinished) transports.Script {
 	s := transports.Script{Class: transports.BecomeFailed, Timeout: c.Timeout}
 	for _, p := range c.Prompts {
 		s.Prompts = append(s.Prompts, transports.Prompt{
-			Name: prompt, Pattern: p, Answer: c.Password, Required: c.required(), Again: c.incorrect(),
+			Name: prompt, Pattern: p, Unless: c.Unless, Answer: c.Password, Required: c.required(), Again: c.incorrect(),
 		})
 	}
 	s.Failures = []transports.Failure{{Pattern: anything, Partial: true, Explain: last.look}}
@@ -93,8 +99,11 @@ func (c Conversation) script(last *unfinished) transports.Script {
 		return c.required()
 	})
 	add(c.Wrong, func(line string, typed bool) string {
-		if typed {
+		switch {
+		case typed:
 			return c.incorrect()
+		case c.Others:
+			return ""
 		}
 		return line
 	})
@@ -165,7 +174,8 @@ func letters(line string) string {
 var anything = regexp.MustCompile(`\S`)
 
 // unfinished remembers the line that was looked at last: at the deadline, that is what the program waits behind. It is
-// looked at as a failure that is none. One goroutine does so, and has ended when the line is asked for.
+// looked at as a failure that is none. One goroutine does so, and has ended when the line is asked for; so a plan is
+// for one dial.
 type unfinished struct{ line string }
 
 func (u *unfinished) look(line string, _ func(string) bool) string {

@@ -96,11 +96,19 @@ func (d *dialer) Name() string {
 func (d *dialer) Timeout() time.Duration { return d.timeout }
 
 func (d *dialer) Dial(ctx context.Context, via transports.Spawner, p transports.Program) (*transports.Booted, error) {
-	c, err := d.launch(p.Argv)
+	plan, err := d.Plan(ctx, via, p.Argv)
 	if err != nil {
-		return nil, Refuse(err)
+		return nil, err
 	}
-	return d.conversation().Dial(ctx, via, c, p)
+	return plan.Dial(ctx, via, p)
+}
+
+func (d *dialer) Plan(_ context.Context, _ transports.Spawner, program []string) (transports.Plan, error) {
+	c, err := d.launch(program)
+	if err != nil {
+		return transports.Plan{}, Refuse(err)
+	}
+	return d.conversation().Plan(c), nil
 }
 
 // launch is the plugin's command with program in it.

@@ -37,10 +37,6 @@ func account(t *testing.T, name, rules string) *becometest.As {
 	return &becometest.As{User: user, Within: []string{"unshare", "-m", "/bin/sh", "-ec", `mount --bind "$1" /etc; shift; exec "$@"`, "sh", etc}}
 }
 
-func again(via *becometest.As) *becometest.As {
-	return &becometest.As{User: via.User, Within: via.Within}
-}
-
 func TestPassword(t *testing.T) {
 	becometest.Canary(t)
 	via := account(t, "pw", "permit %s")
@@ -48,7 +44,7 @@ func TestPassword(t *testing.T) {
 		{"password": becometest.Secret},
 		{"password": becometest.Secret, "username": "daemon", "doas_args": []string{"-n"}},
 	} {
-		via := again(via)
+		via := via.Again()
 		want := "root"
 		if kwargs["username"] != nil {
 			want = kwargs["username"].(string)
@@ -82,7 +78,7 @@ func TestRefusals(t *testing.T) {
 	some := account(t, "rs", "permit nopass %s cmd id")
 	none := account(t, "rn", "")
 	broken := account(t, "rb", "permit permit permit")
-	pipes := again(asked)
+	pipes := asked.Again()
 	pipes.Pipes = true
 	for _, tt := range []struct {
 		name   string
@@ -90,16 +86,16 @@ func TestRefusals(t *testing.T) {
 		kwargs map[string]any
 		want   string
 	}{
-		{"no password given", again(asked), map[string]any{}, textRequired},
-		{"wrong password", again(asked), map[string]any{"password": becometest.Secret + "!"}, textIncorrect},
-		{"empty password", again(asked), map[string]any{"password": ""}, textIncorrect},
+		{"no password given", asked.Again(), map[string]any{}, textRequired},
+		{"wrong password", asked.Again(), map[string]any{"password": becometest.Secret + "!"}, textIncorrect},
+		{"empty password", asked.Again(), map[string]any{"password": ""}, textIncorrect},
 		{"no terminal", pipes, map[string]any{"password": becometest.Secret}, "doas: Authentication failed"},
-		{"unknown user", again(asked), map[string]any{"username": "no-such-user"}, "doas: unknown user"},
-		{"command not allowed", again(some), map[string]any{}, "doas: Operation not permitted"},
-		{"no configuration", again(none), map[string]any{}, "doas: doas is not enabled, /etc/doas.conf: No such file or directory"},
-		{"broken configuration", again(broken), map[string]any{}, "syntax error at line 1"},
-		{"no such doas", again(asked), map[string]any{"doas_path": "/nonexistent/doas"}, "No such file or directory"},
-		{"what doas does not know", again(asked), map[string]any{"doas_args": []string{"-x"}}, "doas: invalid option -- 'x'"},
+		{"unknown user", asked.Again(), map[string]any{"username": "no-such-user"}, "doas: unknown user"},
+		{"command not allowed", some.Again(), map[string]any{}, "doas: Operation not permitted"},
+		{"no configuration", none.Again(), map[string]any{}, "doas: doas is not enabled, /etc/doas.conf: No such file or directory"},
+		{"broken configuration", broken.Again(), map[string]any{}, "syntax error at line 1"},
+		{"no such doas", asked.Again(), map[string]any{"doas_path": "/nonexistent/doas"}, "No such file or directory"},
+		{"what doas does not know", asked.Again(), map[string]any{"doas_args": []string{"-x"}}, "doas: invalid option -- 'x'"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -61,8 +61,15 @@ func (d *dialer) Name() string           { return "doas:" + d.user }
 func (d *dialer) Timeout() time.Duration { return d.conversation.Timeout }
 
 func (d *dialer) Dial(ctx context.Context, via transports.Spawner, p transports.Program) (*transports.Booted, error) {
-	c := transports.Command{Argv: d.argv(p.Argv), Mode: transports.ControlTTY}
-	return d.conversation.Dial(ctx, via, c, p)
+	return d.plan(p.Argv).Dial(ctx, via, p)
+}
+
+func (d *dialer) Plan(_ context.Context, _ transports.Spawner, program []string) (transports.Plan, error) {
+	return d.plan(program), nil
+}
+
+func (d *dialer) plan(program []string) transports.Plan {
+	return d.conversation.Plan(transports.Command{Argv: d.argv(program), Mode: transports.ControlTTY})
 }
 
 // argv is the whole command line.

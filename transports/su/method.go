@@ -61,9 +61,16 @@ func (d *dialer) Name() string           { return "su:" + d.user }
 func (d *dialer) Timeout() time.Duration { return d.conversation.Timeout }
 
 func (d *dialer) Dial(ctx context.Context, via transports.Spawner, p transports.Program) (*transports.Booted, error) {
+	return d.plan(p.Argv).Dial(ctx, via, p)
+}
+
+func (d *dialer) Plan(_ context.Context, _ transports.Spawner, program []string) (transports.Plan, error) {
+	return d.plan(program), nil
+}
+
+func (d *dialer) plan(program []string) transports.Plan {
 	// A profile that the login shell reads may have set the terminal to its liking.
-	c := transports.Command{Argv: d.argv(become.Raw(p.Argv)), Mode: transports.FullTTY}
-	return d.conversation.Dial(ctx, via, c, p)
+	return d.conversation.Plan(transports.Command{Argv: d.argv(become.Raw(program)), Mode: transports.FullTTY})
 }
 
 // argv is the whole command line; the user stands between the options and the command.

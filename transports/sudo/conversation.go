@@ -1,18 +1,9 @@
 package sudo
 
-import (
-	"regexp"
-
-	"spindle/transports"
-)
+import "regexp"
 
 // prompt is what sudo is told to ask with.
 const prompt = "mitogen-sudo-prompt:"
-
-const (
-	textRequired  = "sudo password is required"
-	textIncorrect = "sudo password is incorrect"
-)
 
 var (
 	// asks is the prompt itself, or sudo-rs's frame around it and what that puts behind: a few characters
@@ -29,34 +20,23 @@ var (
 	// refused are lines that sudo ends with. Others that begin with "sudo: " are warnings, such as the one about a host
 	// name that cannot be resolved.
 	refused = regexp.MustCompile(`^\S{1,64} is not (in the sudoers file|allowed to run sudo on)|` +
-		`^Sorry, user \S{1,64} (is not allowed to execute|may not run sudo)|` +
+		`^Sorry, user \S{1,64} (is not allowed to (execute|authenticate as)|may not run sudo)|` +
 		`(?i)^sudo(-rs)?: (` +
 		`(unknown|invalid) (user|group|uid|gid)|user '[^']*' not found|group '[^']*' not found|` +
-		`a terminal is required|a password is required|no tty present|(sorry, )?you must have a tty|` +
+		`a terminal is required|a password is required|interactive authentication is required|no tty present|(sorry, )?you must have a tty|` +
 		`(sorry, )?you are not (permitted|allowed) to|I'm sorry .{1,64} I'm afraid I can't do that|` +
 		`effective uid is not 0|sudo must be owned by|no valid sudoers sources found|` +
-		`account (validation failure|expired)|password expired|PAM (account management|authentication) error|` +
+		`account (validation failure|expired|or password is expired)|password expired|"?the "no new privileges" flag is set|` +
+		`sudoers file not found|SELinux role based access control is not|PAM (account management|authentication) error|` +
 		`(unrecognized|invalid|unknown) option|` +
 		`unable to execute |\S+: command not found)|` +
 		`^sudo(-rs)?: \S+ must be owned by uid 0 and have the setuid bit set`)
 )
 
-func script(d *dialer) transports.Script {
-	return transports.Script{
-		Class:   transports.BecomeFailed,
-		Timeout: d.timeout,
-		Prompts: []transports.Prompt{{
-			Name: "password", Pattern: asks, Unless: framed, Answer: d.password,
-			Required: textRequired, Again: textIncorrect,
-		}},
-		Failures: []transports.Failure{
-			{Pattern: wrong, Explain: func(_ string, answered func(string) bool) string {
-				if answered("password") {
-					return textIncorrect
-				}
-				return "" // whoever was asked, it was not by us
-			}},
-			{Pattern: refused},
-		},
-	}
+// silent says whether sudo ended because of the password, and said so in another language. It counts the attempts then, as it
+// does in "sudo: 1 incorrect password attempt"; what it says of its surroundings gives a reason behind a second colon.
+func silent(said []string) bool {
+	return len(said) > 0 && counted.MatchString(said[len(said)-1])
 }
+
+var counted = regexp.MustCompile(`^sudo(-rs)?: [^:]+$`)

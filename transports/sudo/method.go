@@ -3,26 +3,26 @@ package sudo
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"regexp"
 	"time"
 
 	"spindle/transports"
+	"spindle/transports/become"
 )
 
 // Factory is the method "sudo". Its errors are *transports.ConnectError of the class BecomeFailed.
 func Factory(kwargs json.RawMessage) (transports.Dialer, error) {
 	d, err := parse(kwargs)
 	if err != nil {
-		return nil, &transports.ConnectError{Class: transports.BecomeFailed, Text: err.Error(), Err: errors.Unwrap(err)}
+		return nil, become.Refuse(err)
 	}
 	return d, nil
 }
 
 // dialer is one account to be reached.
 type dialer struct {
-	settings settings
-	password transports.Secret
-	timeout  time.Duration
+	settings     settings
+	conversation become.Conversation
 }
 
 func parse(kwargs json.RawMessage) (*dialer, error) {
@@ -49,11 +49,14 @@ func parse(kwargs json.RawMessage) (*dialer, error) {
 	if s.user == "" {
 		s.user = "root"
 	}
-	return &dialer{s, k.Password, k.ConnectTimeout.Or(transports.DefaultTimeout)}, nil
+	return &dialer{s, become.Conversation{
+		Tool: "sudo", Password: k.Password, Timeout: k.ConnectTimeout.Or(transports.DefaultTimeout),
+		Prompts: []*regexp.Regexp{asks}, Unless: framed, Wrong: wrong, Others: true, Refused: refused, Silent: silent,
+	}}, nil
 }
 
 func (d *dialer) Name() string           { return "sudo:" + d.settings.user }
-func (d *dialer) Timeout() time.Duration { return d.timeout }
+func (d *dialer) Timeout() time.Duration { return d.conversation.Timeout }
 
 func (d *dialer) Dial(ctx context.Context, via transports.Spawner, p transports.Program) (*transports.Booted, error) {
 	return d.plan(p.Argv).Dial(ctx, via, p)
@@ -64,9 +67,5 @@ func (d *dialer) Plan(_ context.Context, _ transports.Spawner, program []string)
 }
 
 func (d *dialer) plan(program []string) transports.Plan {
-	return transports.Plan{
-		Command: transports.Command{Argv: d.settings.argv(program), Mode: transports.ControlTTY},
-		Script:  script(d),
-		How:     "sudo",
-	}
+	return d.conversation.Plan(transports.Command{Argv: d.settings.argv(program), Mode: transports.ControlTTY})
 }

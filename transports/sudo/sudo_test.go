@@ -25,7 +25,11 @@ func sudoer(t *testing.T, name, password string, sudoers ...string) string {
 	return user
 }
 
-const secret = becometest.Secret
+const (
+	secret        = becometest.Secret
+	textRequired  = "sudo password is required"
+	textIncorrect = "sudo password is incorrect"
+)
 
 func TestNoPassword(t *testing.T) {
 	user := sudoer(t, "np", "", "%s ALL=(ALL:ALL) NOPASSWD: ALL")
@@ -76,15 +80,18 @@ func TestPassword(t *testing.T) {
 }
 
 func TestWrongPassword(t *testing.T) {
-	for _, tt := range []struct{ name, account, defaults string }{
-		{"three tries", "w3", "Defaults:%s timestamp_timeout=0"},
-		{"one try, own words", "w1", "Defaults:%s timestamp_timeout=0, passwd_tries=1, badpass_message=Falsch!"},
-		{"asked again, own words", "wo", "Defaults:%s timestamp_timeout=0, badpass_message=Falsch!"},
+	for _, tt := range []struct{ name, account, defaults, language string }{
+		{"three tries", "w3", "Defaults:%s timestamp_timeout=0", "en"},
+		{"one try, own words", "w1", "Defaults:%s timestamp_timeout=0, passwd_tries=1, badpass_message=Falsch!", "en"},
+		{"one try, German", "wg", "Defaults:%s timestamp_timeout=0, passwd_tries=1", "de"},
+		{"three tries, Korean", "wk", "Defaults:%s timestamp_timeout=0", "ko"},
+		{"one try, Korean", "wl", "Defaults:%s timestamp_timeout=0, passwd_tries=1", "ko"},
+		{"asked again, own words", "wo", "Defaults:%s timestamp_timeout=0, badpass_message=Falsch!", "en"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel() // PAM takes its time
 			user := sudoer(t, tt.account, secret, "%s ALL=(ALL:ALL) ALL", tt.defaults)
-			via, start := &becometest.As{User: user}, time.Now()
+			via, start := &becometest.As{User: user, Env: []string{"LC_ALL=C.UTF-8", "LANGUAGE=" + tt.language}}, time.Now()
 			_, err := becometest.Reach(t, via, Factory, map[string]any{"password": secret + "!"})
 			becometest.Refused(t, err, start, textIncorrect)
 			if typed := via.Typed(); len(typed) != 1 {
@@ -136,13 +143,13 @@ func TestDeadline(t *testing.T) {
 	t.Run("as root", func(t *testing.T) {
 		start := time.Now()
 		_, err := becometest.Reach(t, &becometest.As{User: user}, Factory, map[string]any{"connect_timeout": 1, "password": secret, "sudo_path": path})
-		becometest.Refused(t, err, start, transports.TextTimeout)
+		becometest.Refused(t, err, start, transports.TextTimeout+" Last lines received from sudo:\n"+strings.TrimSpace(question))
 	})
 	t.Run("as the user", func(t *testing.T) {
 		cmd := exec.Command("setpriv", "--reuid", user, "--regid", user, "--init-groups", "--reset-env", "--", "env",
 			"SPINDLE_TEST_UNPRIVILEGED="+path, "GORACE=atexit_sleep_ms=0", copyOfMe(t))
 		out, err := cmd.CombinedOutput()
-		if err != nil || !strings.HasPrefix(string(out), transports.TextTimeout+" in time") {
+		if err != nil || !strings.HasPrefix(string(out), transports.TextTimeout) || !strings.Contains(string(out), " in time ") {
 			t.Errorf("%v: %s", err, out)
 		}
 		t.Logf("%s", out)
