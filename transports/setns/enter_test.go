@@ -60,6 +60,9 @@ func TestEnter(t *testing.T) {
 	}
 	for _, py := range pythons(t) {
 		t.Run(py.name, func(t *testing.T) {
+			if testing.Short() && py.name != "host" && py.name != "2.7" {
+				t.Skip("short")
+			}
 			if py.skip != "" {
 				t.Skip(py.skip)
 			}
