@@ -34,6 +34,7 @@ var Chosen = []Rule{
 	{Why: "the same", Task: `.* : (raw as root|script as root, in another interpreter) /.*`, Path: `stdout_lines\..*`},
 	{Why: "the stock path runs a zip file of this name", From: `(?s)Traceback.*?(\w+(?:Error|Exception): )`, To: `Traceback ${1}`},
 	{Why: "the shell that the stock path starts a module from", Path: `(.*\.)?ansible_env\.(_|SHLVL|SUDO_COMMAND)`},
+	{Why: "sudo has a terminal of its own, so that it may insist on one; newer releases tell", Path: `(.*\.)?ansible_env\.SUDO_TTY`},
 }
 
 // All is both lists.
