@@ -159,6 +159,13 @@ def warden(agent, records):
 
     This is the process that sshd or sudo started; it has no part in the link. It never returns.
     """
+    def stop(number, frame):
+        # Who is told to end passes it on and stays to reap: the first process of a container may not do it for us.
+        try:
+            os.kill(agent, number)
+        except OSError:
+            pass
+    signal.signal(signal.SIGTERM, stop)
     ledger = Ledger()
     poller = select.poll()
     woken = wakeup()
