@@ -79,13 +79,16 @@ def ssh_hop(source, python):
     for name in ('ssh_args', 'ssh_common_args', 'ssh_extra_args'):
         args.extend(settings.words(source.get(name)))
     args.extend(_ssh_options(source))
+    compression = settings.compression(source.variable('mitogen_ssh_compression', True))
+    if not compression:
+        args = [word for word in args if word != '-C']  # Ansible's own default has it
     check = source.get('host_key_checking')
     verbosity = (settings.number(source.get('verbosity'), 0)
                  or settings.whole(source, 'mitogen_ssh_debug_level'))
     return dict(
         _common(source, python),
         check_host_keys='enforce' if (C.HOST_KEY_CHECKING if check is None else boolean(check)) else 'ignore',
-        compression=settings.compression(source.variable('mitogen_ssh_compression', True)),
+        compression=compression,
         hostname=compat.plain(source.get('host') or source.address()),
         identities_only=False,
         identity_file=os.path.expanduser(compat.plain(identity)) if identity else None,

@@ -93,6 +93,12 @@ class HopsTest(unittest.TestCase):
         self.assertEqual((hop['kwargs']['prompts'], hop['kwargs']['failures']), (['Password:'], ['no']))
         self.assertIsNone(methods.become('ansible.builtin.runas'))
 
+    def test_no_compression_is_none_at_all(self):
+        hostvars = {'b': dict(PYTHON, mitogen_ssh_compression='no'), 'c': dict(PYTHON)}
+        for name, there in (('b', False), ('c', True)):
+            kwargs = self.way('local', hostvars, mitogen_via=name)[0]['kwargs']
+            self.assertEqual(('-C' in kwargs['ssh_args'], kwargs['compression']), (there, there))
+
     def test_names(self):
         for name, method in (('community.docker.docker', 'docker'), ('containers.podman.buildah', 'buildah'),
                              ('ansible.builtin.smart', 'ssh'), ('mitogen_doas', 'doas'), ('machinectl', 'machinectl'),
