@@ -126,9 +126,7 @@ func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
 		if err != nil {
 			return nil, err
 		}
-		become := r.Become
-		r.Become = false // sudo as a connection and sudo as become are the same hop
-		encoded, err := json.Marshal(r)
+		encoded, err := identity(r)
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +135,7 @@ func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
 		mac.Write(encoded)
 		key = hex.EncodeToString(mac.Sum(nil)[:16])
 		hops = append(hops, &tree.Hop{
-			Key: key, Dialer: dialer, Heartbeat: r.Heartbeat.spec(), Become: become,
+			Key: key, Dialer: dialer, Heartbeat: r.Heartbeat.spec(), Become: r.Become,
 			Boot: tree.Boot{
 				Candidates: r.Python, Title: r.Title,
 				TmpCandidates: append(slices.DeleteFunc([]string{r.RemoteTmp}, func(d string) bool { return d == "" }), r.SystemTmpdirs...),
@@ -145,6 +143,28 @@ func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
 		})
 	}
 	return hops, nil
+}
+
+// identity is what makes a hop another one than others: nothing of how it is asked for. So a host that is passed through
+// with one time limit, and worked on with another, has one connection.
+func identity(r HopRequest) ([]byte, error) {
+	var kwargs any
+	if len(r.Kwargs) > 0 {
+		if err := json.Unmarshal(r.Kwargs, &kwargs); err != nil {
+			return nil, err
+		}
+	}
+	if m, ok := kwargs.(map[string]any); ok {
+		for _, key := range []string{"connect_timeout", "python_path", "remote_name"} {
+			delete(m, key)
+		}
+	}
+	var err error
+	if r.Kwargs, err = json.Marshal(kwargs); err != nil {
+		return nil, err
+	}
+	r.Become = false // sudo as a connection and sudo as become are the same hop
+	return json.Marshal(r)
 }
 
 // advance moves a request outwards as far as what stands allows.

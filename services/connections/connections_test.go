@@ -204,3 +204,24 @@ func TestBadStacksAreRefusedByName(t *testing.T) {
 		}
 	})
 }
+
+// How a hop is asked for makes no other hop of it.
+func TestSameSettingsAreTheSameHop(t *testing.T) {
+	one := HopRequest{Method: "ssh", Kwargs: json.RawMessage(`{"hostname": "a", "port": 22, "connect_timeout": 10, "python_path": null}`)}
+	for _, tc := range []struct {
+		same bool
+		r    HopRequest
+	}{
+		{true, HopRequest{Method: "ssh", Kwargs: json.RawMessage(`{"port":22,"hostname":"a","connect_timeout":30,"python_path":["python"],"remote_name":"x"}`)}},
+		{true, HopRequest{Method: "ssh", Kwargs: one.Kwargs, Become: true}},
+		{false, HopRequest{Method: "ssh", Kwargs: json.RawMessage(`{"hostname": "a", "port": 23}`)}},
+		{false, HopRequest{Method: "ssh", Kwargs: one.Kwargs, Python: []string{"python3"}}},
+		{false, HopRequest{Method: "docker", Kwargs: one.Kwargs}},
+	} {
+		a, err := identity(one)
+		b, err2 := identity(tc.r)
+		if err != nil || err2 != nil || string(a) == string(b) != tc.same {
+			t.Errorf("%s and %s: %v %v, want the same: %v", a, b, err, err2, tc.same)
+		}
+	}
+}
