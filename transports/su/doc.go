@@ -7,6 +7,10 @@
 // su asks in the language of the calling account. Linux-PAM's translations are known, and others can be given
 // (prompts). What is not recognised is shown in the error at the deadline.
 //
+// sudo-rs's su puts a terminal of its own in between, and (up to 0.2.15) stops for good when both directions are full. Agents'
+// streams have credit, but much data both ways at once can hit it; sudo of the same house has no such weakness here, where it
+// has pipes.
+//
 // # Guarantees
 //
 // The password is typed once at most. Every failure has the class BecomeFailed. A wrong password is recognised by what

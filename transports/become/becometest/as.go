@@ -2,6 +2,7 @@ package becometest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -13,6 +14,8 @@ import (
 // As starts programs as another user, and keeps what is typed on their terminals.
 type As struct {
 	User string
+	// Group is the user's; of the same name if empty.
+	Group string
 	// Pipes starts them without a terminal, whatever was asked for.
 	Pipes bool
 	// Env is added to their environment.
@@ -31,7 +34,7 @@ func (a *As) Spawn(ctx context.Context, c transports.Command) (transports.Link, 
 	a.mu.Lock()
 	a.argv = c.Argv
 	a.mu.Unlock()
-	argv := slices.Concat(a.Within, []string{"setpriv", "--reuid", a.User, "--regid", a.User, "--init-groups", "--reset-env", "--"})
+	argv := slices.Concat(a.Within, []string{"setpriv", "--reuid", a.User, "--regid", cmp.Or(a.Group, a.User), "--init-groups", "--reset-env", "--"})
 	if a.Env != nil {
 		argv = append(append(argv, "env"), a.Env...)
 	}

@@ -68,6 +68,17 @@ func Dialer(t testing.TB, factory transports.Factory, kwargs map[string]any) tra
 // and back, every one and in bulk, and that the end of input ends the far end, where there is such a thing.
 func Reach(t testing.TB, via transports.Spawner, factory transports.Factory, kwargs map[string]any) (user string, err error) {
 	t.Helper()
+	return reach(t, via, factory, kwargs, true)
+}
+
+// Greet is Reach without bulk.
+func Greet(t testing.TB, via transports.Spawner, factory transports.Factory, kwargs map[string]any) (user string, err error) {
+	t.Helper()
+	return reach(t, via, factory, kwargs, false)
+}
+
+func reach(t testing.TB, via transports.Spawner, factory transports.Factory, kwargs map[string]any, much bool) (user string, err error) {
+	t.Helper()
 	d := Dialer(t, factory, kwargs)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -75,18 +86,22 @@ func Reach(t testing.TB, via transports.Spawner, factory transports.Factory, kwa
 	if err != nil {
 		return "", err
 	}
+	user = strings.TrimSpace(string(up.Hello.Body))
 	defer func() {
 		if err := up.Link.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 	}()
+	defer context.AfterFunc(ctx, func() { _ = up.Link.Close() })() // ends whatever waits below
 	if f, err := up.Frames.Next(); err != nil || f.Header != (wire.Ping{Stamp: 42}) {
 		t.Errorf("what came back of the flight: %+v, %v", f, err)
 	}
-	bulk(t, up)
+	if much {
+		bulk(t, up)
+	}
 	switch err := up.Link.CloseWrite(); {
 	case errors.Is(err, errors.ErrUnsupported):
-		return strings.TrimSpace(string(up.Hello.Body)), nil
+		return user, nil
 	case err != nil:
 		t.Error(err)
 	}
@@ -96,7 +111,7 @@ func Reach(t testing.TB, via transports.Spawner, factory transports.Factory, kwa
 	if e, err := up.Link.Wait(ctx); err != nil || e.Code != 0 {
 		t.Errorf("exit = %+v, %v", e, err)
 	}
-	return strings.TrimSpace(string(up.Hello.Body)), nil
+	return user, nil
 }
 
 // bulk sends every byte, both ways, and more than pipes and terminals hold.

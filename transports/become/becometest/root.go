@@ -54,5 +54,5 @@ func Elsewhere(t testing.TB, root, name, password string, etc map[string]string)
 
 // Again is the same without what was typed so far.
 func (a *As) Again() *As {
-	return &As{User: a.User, Pipes: a.Pipes, Env: a.Env, Within: a.Within}
+	return &As{User: a.User, Group: a.Group, Pipes: a.Pipes, Env: a.Env, Within: a.Within}
 }
