@@ -2,6 +2,7 @@ package tree
 
 import (
 	"context"
+	"io"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -13,6 +14,7 @@ import (
 // leaves no connection behind.
 type dialed struct {
 	booted *transports.Booted
+	shell  transports.Shell // in its place, for bare hops
 	err    error
 	taken  chan struct{}
 }
@@ -22,21 +24,40 @@ func (d *dialed) take() { close(d.taken) }
 
 // dial starts the pump; its owner gets *dialed.
 func dial(ctx actor.Context, d transports.Dialer, via transports.Spawner, program transports.Program) {
+	dialing(ctx, d, func(ctx context.Context, m *dialed) io.Closer {
+		if m.booted, m.err = d.Dial(ctx, via, program); m.booted == nil {
+			return nil
+		}
+		return m.booted.Link
+	})
+}
+
+// dialBare is dial for a way without an agent.
+func dialBare(ctx actor.Context, d transports.Dialer, via transports.Spawner) {
+	dialing(ctx, d, func(ctx context.Context, m *dialed) io.Closer {
+		if m.shell, m.err = transports.OpenBare(ctx, d, via); m.err != nil {
+			return nil
+		}
+		return m.shell
+	})
+}
+
+func dialing(ctx actor.Context, d transports.Dialer, attempt func(context.Context, *dialed) io.Closer) {
 	self, sys := ctx.Self(), actors.SystemOf(ctx)
 	actors.Go(ctx, "dial", func(ctx context.Context) error {
 		limited, cancel := context.WithTimeout(ctx, d.Timeout())
 		defer cancel()
-		b, err := d.Dial(limited, via, program)
-		m := &dialed{booted: b, err: err, taken: make(chan struct{})}
+		m := &dialed{taken: make(chan struct{})}
+		open := attempt(limited, m)
 		sys.Send(self, m)
-		if b == nil {
+		if open == nil {
 			return nil
 		}
 		select {
 		case <-m.taken:
 			return nil
 		case <-ctx.Done():
-			return b.Link.Close()
+			return open.Close()
 		}
 	})
 }

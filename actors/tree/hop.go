@@ -14,17 +14,19 @@ import (
 // hop is one way to an account.
 //
 //	state     accepts                              leaves by
-//	dialing   dialed, Drain                        dialed → ready or gone; Drain → gone
+//	dialing   dialed, Drain                        dialed → ready, bare or gone; Drain → gone
 //	ready     linkLost, Drain, Terminated(child)   linkLost → gone; Drain → draining
+//	bare      as ready, and Retire                 as ready
 //	draining  linkLost, Terminated(child)          → gone
 type hop struct {
 	cfg    *Config
 	via    transports.Spawner
 	spec   *Hop
+	bare   bool
 	report *actor.PID
 	// host is the machine that starts this hop; empty at the controller.
 	host   string
-	interp *actor.PID
+	interp *actor.PID // or shell
 	// reported is set once Report has been told how the dial ended.
 	reported bool
 }
@@ -40,7 +42,7 @@ func hopSpec(cfg *Config, via transports.Spawner, m *OpenHop, host string) actor
 		cfg = &own
 	}
 	return actors.Spec{Kind: "hop", Name: m.Hop.Dialer.Name(), New: func() actor.Actor {
-		return &hop{cfg: cfg, via: via, spec: m.Hop, report: m.Report, host: host}
+		return &hop{cfg: cfg, via: via, spec: m.Hop, bare: m.Bare, report: m.Report, host: host}
 	}}
 }
 
@@ -54,6 +56,10 @@ func (h *hop) Receive(ctx actor.Context) {
 		actors.Quit(ctx, m.cause) // what is below hears why
 	case *Drain:
 		h.onDrain(ctx, m)
+	case *Retire:
+		if h.bare && h.interp != nil {
+			ctx.Send(h.interp, m)
+		}
 	case *actor.Terminated:
 		if h.interp != nil && m.Who.Equal(h.interp) {
 			ctx.Stop(ctx.Self())
@@ -65,6 +71,10 @@ func (h *hop) Receive(ctx actor.Context) {
 
 func (h *hop) onStarted(ctx actor.Context) {
 	actors.Describe(ctx, actors.Facts{State: "dialing"})
+	if h.bare {
+		dialBare(ctx, h.spec.Dialer, h.via)
+		return
+	}
 	boot := h.spec.Boot
 	boot.Silence = 3 * h.cfg.Heartbeat.Silence()
 	dial(ctx, h.spec.Dialer, h.via, h.cfg.Program(boot))
@@ -73,6 +83,10 @@ func (h *hop) onStarted(ctx actor.Context) {
 func (h *hop) onDialed(ctx actor.Context, m *dialed) {
 	if m.err != nil {
 		h.fail(ctx, h.located(m.err))
+		return
+	}
+	if h.bare {
+		h.onShell(ctx, m)
 		return
 	}
 	var facts hello
@@ -88,14 +102,41 @@ func (h *hop) onDialed(ctx actor.Context, m *dialed) {
 		h.fail(ctx, err) // stopping closes the link
 		return
 	}
-	h.interp = pid
 	m.take()
-	actors.Describe(ctx, actors.Facts{State: "ready", Extra: map[string]string{"how": m.booted.How, "why": m.booted.Why}})
-	h.reported = true
-	ctx.Send(h.report, &HopReady{
-		Key: h.spec.Key, Hop: ctx.Self(), Interpreter: pid, Facts: json.RawMessage(m.booted.Hello.Body),
-		Host: facts.Hostname, How: m.booted.How, Why: m.booted.Why,
+	h.up(ctx, "ready", &HopReady{
+		Interpreter: pid, Facts: json.RawMessage(m.booted.Hello.Body), Host: facts.Hostname, How: m.booted.How, Why: m.booted.Why,
 	})
+}
+
+// onShell is what a bare hop does when its way is open.
+func (h *hop) onShell(ctx actor.Context, m *dialed) {
+	about := m.shell.About()
+	pid, err := actors.Spawn(ctx, shellSpec(h.cfg, m.shell, about.Host))
+	if err != nil {
+		h.fail(ctx, err)
+		return
+	}
+	m.take()
+	facts, err := json.Marshal(bareFacts{Bare: true, Hostname: about.Host})
+	if err != nil {
+		panic(actors.Fault{Class: actors.ClassDefect, Err: err}) // a string always marshals
+	}
+	h.up(ctx, "bare", &HopReady{Interpreter: pid, Facts: facts, Host: about.Host, How: about.How, Why: about.Why})
+}
+
+// bareFacts are a bare hop's in place of HELLO.
+type bareFacts struct {
+	Bare     bool   `json:"bare"`
+	Hostname string `json:"hostname,omitempty"`
+}
+
+// up tells that the hop stands.
+func (h *hop) up(ctx actor.Context, state string, m *HopReady) {
+	h.interp = m.Interpreter
+	actors.Describe(ctx, actors.Facts{State: state, Extra: map[string]string{"how": m.How, "why": m.Why}})
+	h.reported = true
+	m.Key, m.Hop = h.spec.Key, ctx.Self()
+	ctx.Send(h.report, m)
 }
 
 func (h *hop) onDrain(ctx actor.Context, m *Drain) {

@@ -43,14 +43,16 @@ type Boot struct {
 type OpenHop struct {
 	Hop    *Hop
 	Report *actor.PID
+	// Bare asks for a way to the account without an agent.
+	Bare bool
 }
 
 // HopReady says that a hop's agent has answered.
 type HopReady struct {
 	Key string
-	// Hop and Interpreter are the actors that now stand for it.
+	// Hop and Interpreter are the actors that now stand for it. A bare hop has a shell in an interpreter's place.
 	Hop, Interpreter *actor.PID
-	// Facts is the body of the agent's HELLO: JSON, opaque.
+	// Facts is the body of the agent's HELLO: JSON, opaque; {"bare":true,"hostname":…} if there is none.
 	Facts json.RawMessage
 	// Host is the machine's name as the agent gave it; it is used in error texts of hops below.
 	Host string
@@ -136,6 +138,9 @@ type Get struct {
 // Drain asks for an orderly end: first of everything below, then of the receiver itself. The receiver is gone when its
 // watchers get actor.Terminated.
 type Drain struct{ Reason string }
+
+// Retire asks a bare hop to end as soon as it has been idle for a while: something better stands in its place.
+type Retire struct{}
 
 // DropHops asks the tree to drain every hop it has, and to stay.
 type DropHops struct{}

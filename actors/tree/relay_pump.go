@@ -32,6 +32,7 @@ type relay struct {
 	err    error
 	done   chan struct{} // closed with exit or err
 	closed bool
+	shut   bool // the program's input has ended
 }
 
 // inflow is what has come in on one channel and has not been read.
@@ -67,7 +68,7 @@ func (r *relay) Splice(b wire.Blob, content []byte, form int) error {
 	if r.err != nil {
 		return r.err
 	}
-	if r.exit != nil {
+	if r.exit != nil || r.shut {
 		return io.ErrClosedPipe
 	}
 	r.system.Send(r.interp, &streamSplice{id: r.id, blob: b, content: content, form: form})
@@ -84,7 +85,11 @@ func (r *relay) CloseWrite() error {
 	if r.err != nil {
 		return r.err
 	}
-	r.system.Send(r.interp, &streamWrite{id: r.id, channel: 0, eof: true})
+	if !r.shut {
+		r.shut = true
+		r.wake.Broadcast()
+		r.system.Send(r.interp, &streamWrite{id: r.id, channel: 0, eof: true})
+	}
 	return nil
 }
 
@@ -172,14 +177,14 @@ func (r *relay) write(ch int, b []byte) (n int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(b) > 0 {
-		for r.credit[ch] == 0 && r.err == nil && r.exit == nil {
+		for r.credit[ch] == 0 && r.err == nil && r.exit == nil && !(ch == 0 && r.shut) {
 			r.wake.Wait()
 		}
 		if r.err != nil {
 			return n, r.err
 		}
-		if r.exit != nil {
-			return n, io.ErrClosedPipe
+		if r.exit != nil || ch == 0 && r.shut {
+			return n, io.ErrClosedPipe // a write that waited for credit must not go behind the end
 		}
 		k := min(len(b), r.credit[ch], wire.ChunkMax)
 		r.credit[ch] -= k
