@@ -65,6 +65,7 @@ func (s *session) forward(ctx actor.Context, id uint32, h wire.Call, body []byte
 // stack is the meta of ops that describe a context by its hops.
 type stack struct {
 	Hops []connections.HopRequest `json:"hops"`
+	Bare bool                     `json:"bare"`
 }
 
 func (s *session) onConnect(ctx actor.Context, id uint32, meta []byte) {
@@ -73,7 +74,7 @@ func (s *session) onConnect(ctx actor.Context, id uint32, meta []byte) {
 		s.bad(id, "connect", err)
 		return
 	}
-	ctx.Request(s.cfg.Connections, &connections.Acquire{Key: id, Hops: req.Hops})
+	ctx.Request(s.cfg.Connections, &connections.Acquire{Key: id, Hops: req.Hops, Bare: req.Bare})
 }
 
 func (s *session) onReset(ctx actor.Context, id uint32, h wire.Call, meta []byte) {

@@ -24,6 +24,7 @@ import (
 	"spindle/services/connections"
 	"spindle/services/transfers"
 	"spindle/transports"
+	"spindle/transports/local"
 	"spindle/transports/wire"
 )
 
@@ -54,7 +55,7 @@ func newMux(t *testing.T, play func(*treetest.FarEnd)) *mux {
 	}
 	b, tr := spawn(blobs.Spec()), spawn(transfers.Spec(transfers.Budget))
 	root := spawn(tree.Spec(&tree.Config{
-		Logger: zap.NewNop(), Blobs: b, Transfers: tr, Program: func(tree.Boot) transports.Program { return transports.Program{} },
+		Logger: zap.NewNop(), Blobs: b, Transfers: tr, Local: &local.Spawner{}, Program: func(tree.Boot) transports.Program { return transports.Program{} },
 	}))
 	conns := spawn(connections.Spec(&connections.Config{
 		Logger: zap.NewNop(), Tree: root,
@@ -64,7 +65,7 @@ func newMux(t *testing.T, play func(*treetest.FarEnd)) *mux {
 				d.Err = &transports.ConnectError{Class: transports.BecomeFailed, Text: "sudo password is incorrect"}
 			}
 			return d, nil
-		}},
+		}, "local": local.Factory},
 	}))
 	spawn(Spec(&Config{Logger: zap.NewNop(), Listener: l, Connections: conns, Blobs: b, Census: m.sys.Census(), Version: "test"}))
 	t.Cleanup(func() {
@@ -321,4 +322,53 @@ func TestListenRefusesAnOpenDirectory(t *testing.T) {
 	} else if !strings.Contains(err.Error(), "0700") {
 		t.Errorf("text %q does not say what to do", err)
 	}
+}
+
+// An account without an agent, from the first word to the last.
+func TestBareContext(t *testing.T) {
+	w := newMux(t, treetest.UntilGone).worker()
+	r, body := w.call(1, wire.Call{Op: "connect"}, `{"hops": [{"method": "local", "kwargs": {}}], "bare": true}`, nil)
+	if r.Status != wire.StatusOK {
+		t.Fatalf("%+v", r)
+	}
+	var reply struct {
+		Context, How string
+		Hello        struct{ Bare bool }
+		Login        struct {
+			Context string
+			Hello   struct{ Bare bool }
+		}
+	}
+	if err := json.Unmarshal(body, &reply); err != nil || !reply.Hello.Bare || !reply.Login.Hello.Bare || reply.How != "local" || reply.Context == "" {
+		t.Fatalf("%s %v", body, err)
+	}
+	r, body = w.call(2, wire.Call{Op: "exec", Context: reply.Context}, `{"command": "cat; echo err >&2; exit 3"}`, []byte("in"))
+	if r != (wire.Result{RC: 3, OutLen: 2, ErrLen: 4}) || string(body) != "inerr\n" {
+		t.Errorf("%+v %q", r, body)
+	}
+	dir := t.TempDir()
+	src, there, back := filepath.Join(dir, "src"), filepath.Join(dir, "there"), filepath.Join(dir, "back")
+	if err := os.WriteFile(src, []byte("content"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []struct{ op, from, to string }{{"put", src, there}, {"get", there, back}} {
+		meta, _ := json.Marshal(map[string]any{"src": c.from, "dest": c.to, "mode": 0o640})
+		if r, _ := w.call(uint32(3+i), wire.Call{Op: c.op, Context: reply.Context}, string(meta), nil); r != (wire.Result{}) {
+			t.Errorf("%s: %+v", c.op, r)
+		}
+	}
+	if got, err := os.ReadFile(back); string(got) != "content" {
+		t.Errorf("%q %v", got, err)
+	}
+	r, _ = w.call(5, wire.Call{Op: "files", Context: reply.Context}, `{"ops": []}`, nil)
+	if r.Status != wire.StatusError || r.Text != "operation 'files' needs Python on the target, and this connection does without" {
+		t.Errorf("%+v", r)
+	}
+	if r, _ = w.call(6, wire.Call{Op: "reset", Context: reply.Context}, "", nil); r.Status != wire.StatusOK {
+		t.Errorf("%+v", r)
+	}
+	if r, _ = w.call(7, wire.Call{Op: "exec", Context: reply.Context}, `{"command": "true"}`, nil); r.Status != wire.StatusUnreachable {
+		t.Errorf("after a reset: %+v", r)
+	}
+	w.send(8, wire.Call{Op: "files", Context: reply.Context, Flags: wire.FlagNoReply}, nil)
 }

@@ -38,7 +38,10 @@ const (
 
 // entry is one hop that exists or is on its way.
 type entry struct {
-	parent  string // key of the hop it starts from; empty for first hops
+	key     string // of the hop
+	bare    bool   // it has no agent
+	passage bool   // others have been led through it
+	parent  string // name of the entry that it starts from; empty for first hops
 	from    string // PID id of the interpreter that it starts from
 	become  bool
 	state   state
@@ -52,7 +55,7 @@ type entry struct {
 
 // standing is what a hop that is ready was for; it outlives its entry when that is replaced.
 type standing struct {
-	key    string
+	name   string
 	interp string // PID id
 }
 
@@ -61,14 +64,18 @@ type request struct {
 	key    uint32
 	sender *actor.PID
 	hops   []*tree.Hop
+	bare   bool     // an account without an agent will do
+	login  int      // the hop that leads to the last host; those behind it change the account there
+	way    []string // the entry for each hop, as far as it has come
 }
 
 type connections struct {
-	cfg     *Config
-	secret  []byte
-	entries map[string]*entry   // by hop key
-	byPID   map[string]standing // by hop PID id
-	resets  map[string][]func() // hop PID id → what to do when it is gone
+	cfg        *Config
+	secret     []byte
+	entries    map[string]*entry   // by name: the hop's key, or bareName of it
+	byPID      map[string]standing // by hop PID id
+	resets     map[string][]func() // hop PID id → what to do when it is gone
+	pythonless map[string]bool     // hops, by key, that had no Python when one was to be led through them
 }
 
 // Spec describes the connections service.
@@ -76,7 +83,10 @@ func Spec(cfg *Config) actors.Spec {
 	return actors.Spec{Kind: "connections", Name: "connections", New: func() actor.Actor {
 		secret := make([]byte, 32)
 		rand.Read(secret) // never fails (crypto/rand)
-		return &connections{cfg: cfg, secret: secret, entries: map[string]*entry{}, byPID: map[string]standing{}, resets: map[string][]func(){}}
+		return &connections{
+			cfg: cfg, secret: secret,
+			entries: map[string]*entry{}, byPID: map[string]standing{}, resets: map[string][]func(){}, pythonless: map[string]bool{},
+		}
 	}}
 }
 
@@ -107,7 +117,11 @@ func (s *connections) onAcquire(ctx actor.Context, m *Acquire) {
 		ctx.Respond(&Refused{Key: m.Key, Err: err})
 		return
 	}
-	s.advance(ctx, &request{key: m.Key, sender: ctx.Sender(), hops: hops})
+	r := &request{key: m.Key, sender: ctx.Sender(), hops: hops, bare: m.Bare, login: len(hops) - 1, way: make([]string, len(hops))}
+	for r.login > 0 && hops[r.login].Become {
+		r.login--
+	}
+	s.advance(ctx, r)
 }
 
 // plan turns settings into hops with keys. The key of a hop covers the whole way to it.
@@ -169,45 +183,40 @@ func identity(r HopRequest) ([]byte, error) {
 
 // advance moves a request outwards as far as what stands allows.
 func (s *connections) advance(ctx actor.Context, r *request) {
-	for i, h := range r.hops {
-		e := s.entries[h.Key]
+	for i := range r.hops {
+		name, bare := s.wanted(r, i)
+		e := s.entries[name]
 		if e == nil || e.state == closing {
-			e = s.start(ctx, r, i)
+			e = s.start(ctx, r, i, name, bare)
 		}
+		r.way[i] = name
+		e.passage = e.passage || i < r.login
 		if e.state == dialing {
 			e.waiters = append(e.waiters, r)
 			return
 		}
 	}
-	s.deliver(ctx, r)
+	ctx.Send(r.sender, &Acquired{Key: r.key, Target: s.context(r.way[len(r.way)-1]), Login: s.context(r.way[r.login])})
 }
 
-func (s *connections) start(ctx actor.Context, r *request, i int) *entry {
-	h := r.hops[i]
-	e := &entry{become: h.Become}
+func (s *connections) start(ctx actor.Context, r *request, i int, name string, bare bool) *entry {
+	h := *r.hops[i]
+	e := &entry{key: h.Key, bare: bare, become: h.Become}
 	parent := s.cfg.Tree
 	if i > 0 {
-		e.parent = r.hops[i-1].Key
+		e.parent = r.way[i-1]
 		parent = s.entries[e.parent].interp
 	}
 	e.from = parent.Id
-	s.entries[h.Key] = e
-	ctx.Request(parent, &tree.OpenHop{Hop: h, Report: ctx.Self()})
+	s.entries[name] = e
+	h.Key = name
+	ctx.Request(parent, &tree.OpenHop{Hop: &h, Report: ctx.Self(), Bare: bare})
 	return e
 }
 
-func (s *connections) deliver(ctx actor.Context, r *request) {
-	last := len(r.hops) - 1
-	login := last
-	for login > 0 && r.hops[login].Become {
-		login--
-	}
-	ctx.Send(r.sender, &Acquired{Key: r.key, Target: s.context(r.hops[last].Key), Login: s.context(r.hops[login].Key)})
-}
-
-func (s *connections) context(key string) Context {
-	e := s.entries[key]
-	return Context{Name: key, Interpreter: e.interp, Facts: e.facts, How: e.how, Why: e.why}
+func (s *connections) context(name string) Context {
+	e := s.entries[name]
+	return Context{Name: name, Interpreter: e.interp, Facts: e.facts, How: e.how, Why: e.why}
 }
 
 func (s *connections) onReady(ctx actor.Context, m *tree.HopReady) {
@@ -217,8 +226,11 @@ func (s *connections) onReady(ctx actor.Context, m *tree.HopReady) {
 		return
 	}
 	e.state, e.hop, e.interp, e.facts, e.how, e.why = ready, m.Hop, m.Interpreter, m.Facts, m.How, m.Why
-	s.byPID[m.Hop.Id] = standing{key: m.Key, interp: m.Interpreter.Id}
+	s.byPID[m.Hop.Id] = standing{name: m.Key, interp: m.Interpreter.Id}
 	ctx.Watch(m.Hop)
+	if !e.bare {
+		s.replaceBare(ctx, e.key)
+	}
 	waiters := e.waiters
 	e.waiters = nil
 	for _, r := range waiters {
@@ -233,6 +245,10 @@ func (s *connections) onFailed(ctx actor.Context, m *tree.HopFailed) {
 	}
 	delete(s.entries, m.Key)
 	for _, r := range e.waiters {
+		if s.goesOnWithout(r, e, m.Err) {
+			s.advance(ctx, r)
+			continue
+		}
 		ctx.Send(r.sender, &Refused{Key: r.key, Err: m.Err})
 	}
 }
@@ -247,8 +263,8 @@ func (s *connections) onForget(m *Forget) {
 func (s *connections) onTerminated(ctx actor.Context, m *actor.Terminated) {
 	if was, known := s.byPID[m.Who.Id]; known {
 		delete(s.byPID, m.Who.Id)
-		if e := s.entries[was.key]; e != nil && e.hop != nil && e.hop.Equal(m.Who) {
-			delete(s.entries, was.key)
+		if e := s.entries[was.name]; e != nil && e.hop != nil && e.hop.Equal(m.Who) {
+			delete(s.entries, was.name)
 		}
 		s.failBelow(ctx, was.interp)
 	}
@@ -272,27 +288,39 @@ func (s *connections) failBelow(ctx actor.Context, interp string) {
 }
 
 func (s *connections) onReset(ctx actor.Context, m *Reset) {
-	name := m.Context
-	if name == "" && len(m.Hops) > 0 {
+	key := hopKey(m.Context)
+	if key == "" && len(m.Hops) > 0 {
 		hops, err := s.plan(m.Hops)
 		if err != nil {
 			ctx.Respond(&Refused{Key: m.Key, Err: err})
 			return
 		}
-		name = hops[len(hops)-1].Key
+		key = hops[len(hops)-1].Key
 	}
-	e := s.entries[name]
-	for e != nil && e.become && s.entries[e.parent] != nil {
-		e = s.entries[e.parent]
+	var stop []*entry // with an agent and without
+	for _, name := range []string{key, bareName(key)} {
+		e := s.entries[name]
+		for e != nil && e.become && s.entries[e.parent] != nil {
+			e = s.entries[e.parent]
+		}
+		if e != nil && e.hop != nil && !slices.Contains(stop, e) {
+			stop = append(stop, e)
+		}
 	}
-	if e == nil || e.hop == nil {
+	if len(stop) == 0 {
 		ctx.Respond(&ResetDone{Key: m.Key})
 		return
 	}
-	sender, key, sys := ctx.Sender(), m.Key, actors.SystemOf(ctx)
-	s.resets[e.hop.Id] = append(s.resets[e.hop.Id], func() { sys.Send(sender, &ResetDone{Key: key}) })
-	s.close(e)
-	ctx.Send(e.hop, &tree.Drain{Reason: "reset"})
+	sender, sys, left := ctx.Sender(), actors.SystemOf(ctx), len(stop)
+	for _, e := range stop {
+		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], func() {
+			if left--; left == 0 {
+				sys.Send(sender, &ResetDone{Key: m.Key})
+			}
+		})
+		s.close(e)
+		ctx.Send(e.hop, &tree.Drain{Reason: "reset"})
+	}
 }
 
 // close marks a hop and all below it as going, so that new requests dial anew at once.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/goleak"
@@ -15,6 +16,7 @@ import (
 	"spindle/actors/tree"
 	"spindle/actors/tree/treetest"
 	"spindle/transports"
+	"spindle/transports/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -224,4 +226,156 @@ func TestSameSettingsAreTheSameHop(t *testing.T) {
 			t.Errorf("%s and %s: %v %v, want the same: %v", a, b, err, err2, tc.same)
 		}
 	}
+}
+
+func (l *lab) acquire(p *actorstest.Probe, bare bool, names ...string) *Acquired {
+	l.Helper()
+	p.Request(l.conns, &Acquire{Key: 1, Hops: stack(names...), Bare: bare})
+	return actorstest.Expect[*Acquired](p)
+}
+
+// Only what leads to the last host is bare, and only where no agent stands.
+func TestBareIsWhatLeadsToTheLastHost(t *testing.T) {
+	inLab(t, func(l *lab) {
+		bastion, web, root := l.host("ssh:bastion", treetest.UntilGone), l.host("ssh:web1", treetest.UntilGone), l.host("sudo:root", treetest.UntilGone)
+		p := l.Probe("worker")
+		for range 3 {
+			got := l.acquire(p, true, "ssh:bastion", "ssh:web1", "sudo:root")
+			if want := "tree/ssh:bastion/python3/ssh:web1/sh/sudo:root/sh"; got.Target.Interpreter.Id != want {
+				t.Errorf("target is %s, want %s", got.Target.Interpreter.Id, want)
+			}
+			if want := "tree/ssh:bastion/python3/ssh:web1/sh"; got.Login.Interpreter.Id != want {
+				t.Errorf("login is %s, want %s", got.Login.Interpreter.Id, want)
+			}
+			if want := `{"bare":true,"hostname":"host"}`; string(got.Target.Facts) != want || got.Target.How != "bare" {
+				t.Errorf("%+v %s", got.Target, got.Target.Facts)
+			}
+		}
+		if bastion.Dials.Load() != 1 || web.BareDials.Load() != 1 || root.BareDials.Load() != 1 || web.Dials.Load()+root.Dials.Load()+bastion.BareDials.Load() != 0 {
+			t.Error("dials are not as they should be")
+		}
+	})
+}
+
+// An agent that comes up where there was none takes over: the bare hop is let go when nobody has used it for a while.
+func TestAgentReplacesABareHop(t *testing.T) {
+	inLab(t, func(l *lab) {
+		web, root := l.host("ssh:web1", treetest.UntilGone), l.host("sudo:root", treetest.UntilGone)
+		web.Err = treetest.NoPython
+		p := l.Probe("worker")
+		p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1", "sudo:root")})
+		if got := actorstest.Expect[*Refused](p); !errors.Is(got.Err, transports.ErrNoPython) {
+			t.Errorf("%v", got.Err)
+		}
+		bare := l.acquire(p, true, "ssh:web1", "sudo:root")
+		web.Err = nil // somebody has installed it
+		full := l.acquire(p, false, "ssh:web1", "sudo:root")
+		if full.Target.Name == bare.Target.Name || strings.Contains(full.Target.Interpreter.Id, "/sh") {
+			t.Errorf("with an agent: %+v", full.Target)
+		}
+		if again := l.acquire(p, true, "ssh:web1", "sudo:root"); again.Target.Name != full.Target.Name {
+			t.Errorf("%s, although an agent stands: %s", again.Target.Interpreter.Id, full.Target.Interpreter.Id)
+		}
+		// What was begun in the old one goes on.
+		p.Request(bare.Target.Interpreter, &tree.Invoke{Key: 3, Call: wire.Call{Op: "exec", MetaLen: 18}, Body: []byte(`{"command":"true"}`)})
+		if d := actorstest.Expect[*tree.Done](p); d.Result.Status != wire.StatusOK || string(d.Body) != "true" {
+			t.Errorf("%+v %q", d.Result, d.Body)
+		}
+		time.Sleep(time.Minute)
+		for _, path := range l.Paths() {
+			if strings.Contains(path, "/sh") {
+				t.Errorf("still there: %s", path)
+			}
+		}
+		if web.BareDials.Load() != 1 || root.BareDials.Load() != 1 {
+			t.Error("bare dials are not as they should be")
+		}
+	})
+}
+
+// A host without Python can be led through; that it has none is found out once.
+func TestHostsOnTheWayNeedNoPython(t *testing.T) {
+	inLab(t, func(l *lab) {
+		bastion := l.host("ssh:bastion", treetest.UntilGone)
+		bastion.Err = treetest.NoPython
+		for _, name := range []string{"ssh:a", "ssh:b", "ssh:c"} {
+			l.host(name, treetest.UntilGone)
+			p := l.Probe(name)
+			got := l.acquire(p, false, "ssh:bastion", name)
+			if want := "tree/ssh:bastion/sh/" + name + "/python3"; got.Target.Interpreter.Id != want {
+				t.Errorf("target is %s, want %s", got.Target.Interpreter.Id, want)
+			}
+		}
+		if bastion.Dials.Load() != 1 || bastion.BareDials.Load() != 1 {
+			t.Errorf("%d dials, %d bare", bastion.Dials.Load(), bastion.BareDials.Load())
+		}
+		// As a target it does need Python; and once it has it, ways that are new lead through the agent.
+		p := l.Probe("worker")
+		p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:bastion")})
+		actorstest.Expect[*Refused](p)
+		bastion.Err = nil
+		l.acquire(p, false, "ssh:bastion")
+		l.host("ssh:d", treetest.UntilGone)
+		if got, want := l.acquire(p, false, "ssh:bastion", "ssh:d").Target.Interpreter.Id, "/python3/ssh:d/python3"; !strings.HasSuffix(got, want) {
+			t.Errorf("target is %s, want %s", got, want)
+		}
+		time.Sleep(time.Minute)
+		if got, want := l.acquire(p, false, "ssh:bastion", "ssh:a").Target.Interpreter.Id, "tree/ssh:bastion/sh/ssh:a/python3"; got != want {
+			t.Errorf("target is %s, want %s: it stood", got, want)
+		}
+	})
+}
+
+// Who asks for a tunnel gets it, whether or not an agent stands where it begins.
+func TestTunnelsLeadThroughBareHops(t *testing.T) {
+	inLab(t, func(l *lab) {
+		bastion, inner, web := l.host("ssh:bastion", treetest.UntilGone), l.host("ssh:inner", treetest.UntilGone), l.host("ssh:web1", treetest.UntilGone)
+		p := l.Probe("worker")
+		l.acquire(p, false, "ssh:bastion")
+		web.Through = true
+		if got, want := l.acquire(p, false, "ssh:bastion", "ssh:inner", "ssh:web1").Target.Interpreter.Id, "tree/ssh:bastion/python3/ssh:inner/sh/ssh:web1/python3"; got != want {
+			t.Errorf("asked for by who is led: %s, want %s", got, want)
+		}
+		web.Through, bastion.Through = false, true
+		l.host("ssh:web2", treetest.UntilGone)
+		if got, want := l.acquire(p, false, "ssh:bastion", "ssh:web2").Target.Interpreter.Id, "/sh/ssh:web2/python3"; !strings.HasSuffix(got, want) {
+			t.Errorf("asked for by who leads: %s, want %s", got, want)
+		}
+		if inner.Dials.Load() != 0 || bastion.BareDials.Load() != 1 {
+			t.Error("dials are not as they should be")
+		}
+	})
+}
+
+func TestResetStopsBareHopsToo(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.host("ssh:web1", treetest.UntilGone)
+		l.host("sudo:root", treetest.UntilGone)
+		p := l.Probe("worker")
+		for name, reset := range map[string]func(bare, full *Acquired) *Reset{
+			"by hops":     func(_, _ *Acquired) *Reset { return &Reset{Key: 2, Hops: stack("ssh:web1", "sudo:root")} },
+			"by bare":     func(bare, _ *Acquired) *Reset { return &Reset{Key: 2, Context: bare.Target.Name} },
+			"by its twin": func(_, full *Acquired) *Reset { return &Reset{Key: 2, Context: full.Target.Name} },
+		} {
+			bare := l.acquire(p, true, "ssh:web1", "sudo:root")
+			full := l.acquire(p, false, "ssh:web1", "sudo:root")
+			p.Request(l.conns, reset(bare, full))
+			actorstest.Expect[*ResetDone](p)
+			// The bare one was on its way out already, and has some time left for that.
+			time.Sleep(time.Minute)
+			for _, path := range l.Paths() {
+				if strings.HasPrefix(path, "tree/ssh:web1") {
+					t.Errorf("%s: still there: %s", name, path)
+				}
+			}
+			bare = l.acquire(p, true, "ssh:web1", "sudo:root")
+			p.Request(l.conns, &Reset{Key: 2, Context: bare.Login.Name})
+			actorstest.Expect[*ResetDone](p)
+			for _, path := range l.Paths() {
+				if strings.HasPrefix(path, "tree/ssh:web1") {
+					t.Errorf("%s: still there: %s", name, path)
+				}
+			}
+		}
+	})
 }

@@ -4,6 +4,10 @@
 // hop from the controller outwards; what stands is reused, an attempt in progress is joined, the rest is started, each hop below the
 // interpreter that it starts from. Any number of hops are set up at the same time.
 //
+// A hop can stand twice: with an agent, and bare, without one. Bare are the hops to the last host if that is what was asked
+// for and no agent stands there, hosts on the way whose settings say so (spindle_via), and hosts on the way that turn out to
+// have no Python. A bare hop to a last host is let go when an agent has come up in its place.
+//
 // Accepts: *Acquire (reply *Acquired or *Refused), *Forget (a requester is gone), *Reset (reply *ResetDone),
 // *tree.HopReady, *tree.HopFailed, actor.Terminated of hops.
 //

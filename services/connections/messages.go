@@ -37,12 +37,15 @@ func (h Heartbeat) spec() tree.Heartbeat {
 type Acquire struct {
 	Key  uint32
 	Hops []HopRequest
+	// Bare says that the last host will do without an agent, if none stands there.
+	Bare bool
 }
 
 // Context is an account that has been reached.
 type Context struct {
 	// Name is the opaque name that workers use.
-	Name        string
+	Name string
+	// Interpreter takes calls; in a bare context it is a shell.
 	Interpreter *actor.PID
 	Facts       json.RawMessage
 	How, Why    string
@@ -63,7 +66,7 @@ type Refused struct {
 // Forget drops what a requester still waits for.
 type Forget struct{ Requester *actor.PID }
 
-// Reset stops a context's login hop and all below it. The context is named, or described by its hops. Reply: *ResetDone, when they are
+// Reset stops a context's login hop and all below it, with agents and without. The context is named, or described by its hops. Reply: *ResetDone, when they are
 // gone, or *Refused for hops that cannot be read.
 type Reset struct {
 	Key     uint32

@@ -84,8 +84,10 @@ type Dialer struct {
 	Gate chan struct{}
 	// Joined counts the far ends that still run.
 	Joined *sync.WaitGroup
-	// Dials counts the dials.
-	Dials atomic.Int32
+	// Through says that others are to be connected to through this one.
+	Through bool
+	// Dials counts the dials, BareDials those that asked for no agent.
+	Dials, BareDials atomic.Int32
 }
 
 // Name returns Label.
