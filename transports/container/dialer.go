@@ -43,12 +43,21 @@ func (d *dialer) Name() string           { return Name(d.method, d.user, d.conta
 func (d *dialer) Timeout() time.Duration { return d.timeout }
 
 func (d *dialer) Dial(ctx context.Context, via transports.Spawner, p transports.Program) (*transports.Booted, error) {
-	b, err := transports.Plan{
-		Command: transports.Command{Argv: slices.Concat(d.argv, p.Argv), Env: d.env},
+	return d.plan(p.Argv).Dial(ctx, via, p)
+}
+
+// Plan is how the tool starts a program in the container.
+func (d *dialer) Plan(_ context.Context, _ transports.Spawner, program []string) (transports.Plan, error) {
+	return d.plan(program), nil
+}
+
+func (d *dialer) plan(program []string) transports.Plan {
+	return transports.Plan{
+		Command: transports.Command{Argv: slices.Concat(d.argv, program), Env: d.env},
 		Script:  transports.Script{Timeout: d.timeout},
 		How:     d.method,
-	}.Dial(ctx, via, p)
-	return b, d.explain(err)
+		Explain: d.explain,
+	}
 }
 
 // explain adds the hint to an error, and takes out what it must not show.

@@ -52,16 +52,27 @@ var said = regexp.MustCompile(`^setns: `)
 func (d *dialer) Dial(ctx context.Context, via transports.Spawner, p transports.Program) (*transports.Booted, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	pid, err := d.leader(ctx, via)
+	plan, err := d.Plan(ctx, via, p.Argv)
 	if err != nil {
 		return nil, err
 	}
+	return plan.Dial(ctx, via, p)
+}
+
+// Plan is how a program is started in the container, as it is now: its first process may be another the next time.
+func (d *dialer) Plan(ctx context.Context, via transports.Spawner, program []string) (transports.Plan, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	pid, err := d.leader(ctx, via)
+	if err != nil {
+		return transports.Plan{}, err
+	}
 	return transports.Plan{
-		Command: transports.Command{Argv: enter(pid, d.user, p.Argv)},
+		Command: transports.Command{Argv: enter(pid, d.user, program)},
 		Script:  transports.Script{Failures: []transports.Failure{{Pattern: said}}, Timeout: d.timeout},
 		How:     "setns",
 		Why:     "process " + pid + ", says " + d.kind.tool,
-	}.Dial(ctx, via, p)
+	}, nil
 }
 
 // leader asks the tool for the container's first process.
