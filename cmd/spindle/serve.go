@@ -31,6 +31,7 @@ import (
 	"spindle/transports/ssh"
 	"spindle/transports/su"
 	"spindle/transports/sudo"
+	"spindle/transports/wire"
 )
 
 type serveOptions struct {
@@ -153,7 +154,10 @@ func program(b tree.Boot) transports.Program {
 		Candidates: b.Candidates, Nonce: hex.EncodeToString(nonce), Title: b.Title, TmpCandidates: b.TmpCandidates,
 		Silence: b.Silence,
 	}
-	return transports.Program{Argv: bootstrap.Argv(o), Flight: bootstrap.Flight(o), Nonce: o.Nonce, Candidates: o.Candidates}
+	return transports.Program{
+		Argv: bootstrap.Argv(o), Flight: bootstrap.Flight(o), Nonce: o.Nonce, Candidates: o.Candidates,
+		Agent: wire.Blob{Digest: bootstrap.AgentDigest(), Size: bootstrap.PackedSize()},
+	}
 }
 
 func newLogger(o serveOptions) (*zap.Logger, func(), error) {
