@@ -89,7 +89,7 @@ func fake(t *testing.T, script string) (path string, answers func() int) {
 }
 
 // asking asks for a password as getpass does, and counts the answers in a file.
-const asking = `ask() { stty -echo </dev/tty; printf '%s' "$1" >/dev/tty; read answer </dev/tty; echo >/dev/tty; echo asked >>"$0.asked"; }
+const asking = `ask() { stty -echo </dev/tty; printf '%s' "$1" >/dev/tty; read answer </dev/tty || exit 9; echo >/dev/tty; echo asked >>"$0.asked"; }
 `
 
 func TestStubs(t *testing.T) {
@@ -106,7 +106,7 @@ func TestStubs(t *testing.T) {
 		{"right, by the default prompts", `ask 'Mot de passe : '; ` + right + ` || exit 1`, nil, becometest.Secret, "", 1},
 		{"right, a blank later", `ask 'Password:'; printf ' ' >/dev/tty; ` + right + ` || exit 1`, map[string]any{"prompts": []string{"Password:"}}, becometest.Secret, "", 1},
 		{
-			"right, from the standard input", `stty -echo; printf 'Please enter your password:' >&2; read answer; echo asked >>"$0.asked"; ` + right + ` || exit 1`,
+			"right, from the standard input", `stty -echo; printf 'Please enter your password:' >&2; read answer || exit 9; echo asked >>"$0.asked"; ` + right + ` || exit 1`,
 			map[string]any{"prompts": []string{"Please enter your password:"}},
 			becometest.Secret, "", 1,
 		},

@@ -30,7 +30,7 @@ func TestPlugins(t *testing.T) {
 		{"sudo", `sudo -H -S  -p "` + asks + `" -u root ` + wrapped, []string{`\[sudo\ via\ ansible,\ key=yjqwzksqxrtuvbnm\]\ password:`}, ""},
 		{"sudosu", `sudo -H -S  -p "` + asks + `" su -l root ` + wrapped, []string{`\[sudo\ via\ ansible,\ key=yjqwzksqxrtuvbnm\]\ password:`}, "su"},
 		{"pmrun", `sudo -H -S -p "Enter UPM user password:" /bin/sh -c '/bin/sh -c '"'"'echo BECOME-SUCCESS-x ; /bin/sh -c ` + Placeholder + `'"'"''`, []string{"Enter UPM user password:"}, ""},
-		{"with another terminal in between", `script -qec 'sudo -H -p Password: -u root ` + Placeholder + `' /dev/null`, []string{"Password:"}, "script"},
+		{"with another terminal in between", `exec script -qec 'sudo -H -p Password: -u root ` + Placeholder + `' /dev/null`, []string{"Password:"}, "script"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := exec.LookPath(tt.needs); tt.needs != "" && err != nil {
@@ -55,6 +55,9 @@ func TestPlugins(t *testing.T) {
 				}
 				if typed := via.Typed(); len(typed) != 1 || typed[0] != becometest.Secret+"\n" {
 					t.Errorf("typed %q, want the password once", typed)
+				}
+				if got, err := becometest.Bare(t, via.Again(), Factory, kwargs); err != nil || got != "root" {
+					t.Errorf("became %q without an agent, %v", got, err)
 				}
 			})
 			kwargs["password"] = becometest.Secret + "!"

@@ -55,6 +55,9 @@ func TestPassword(t *testing.T) {
 		if typed := via.Typed(); len(typed) != 1 || typed[0] != becometest.Secret+"\n" {
 			t.Errorf("typed %q, want the password once", typed)
 		}
+		if got, err := becometest.Bare(t, via.Again(), Factory, kwargs); err != nil || got != want {
+			t.Errorf("became %q without an agent, %v", got, err)
+		}
 	}
 }
 

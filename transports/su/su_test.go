@@ -49,6 +49,13 @@ func TestPassword(t *testing.T) {
 			typedOnce(t, via, becometest.Secret)
 		})
 	}
+	t.Run("without an agent", func(t *testing.T) {
+		via := &becometest.As{User: from}
+		got, err := becometest.Bare(t, via, Factory, map[string]any{"username": to, "password": becometest.Secret})
+		if err != nil || got != to {
+			t.Errorf("became %q, %v; want %q", got, err, to)
+		}
+	})
 	t.Run("root needs none", func(t *testing.T) {
 		via := &becometest.As{User: "root"}
 		got, err := becometest.Reach(t, via, Factory, map[string]any{"username": to, "password": becometest.Secret})

@@ -75,6 +75,9 @@ func TestPassword(t *testing.T) {
 			if typed := via.Typed(); len(typed) != 1 || typed[0] != secret+"\n" {
 				t.Errorf("typed %q, want the password once", typed)
 			}
+			if got, err := becometest.Bare(t, via.Again(), Factory, map[string]any{"password": secret}); err != nil || got != "root" {
+				t.Errorf("became %q without an agent, %v", got, err)
+			}
 		})
 	}
 }
