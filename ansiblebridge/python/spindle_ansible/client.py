@@ -14,13 +14,14 @@ import zlib
 
 from spindle_ansible import wire
 
-# A multiplexer that was just started may not listen yet, and a busy one may have a full backlog.
+# How long a multiplexer is tried again that was just started and may not listen yet, or is busy and has a full backlog.
 CONNECT_SECONDS = 10.0
 # What goes in the CALL frame itself; more is sent as DATA against credit.
 INLINE_INPUT = 960 * 1024
 READ_SIZE = 256 * 1024
 
-_TRANSIENT = (errno.ENOENT, errno.ECONNREFUSED, errno.EAGAIN, errno.EINTR)
+_BUSY = (errno.EAGAIN, errno.EINTR)
+_STARTING = (errno.ENOENT, errno.ECONNREFUSED)
 
 
 class ClientError(Exception):
@@ -60,9 +61,10 @@ def encode_meta(meta):
 class Client(object):
     """A session with the multiplexer."""
 
-    def __init__(self, path, version=''):
+    def __init__(self, path, version='', starting=True):
         self.path = path
         self.version = version
+        self._transient = _BUSY + (_STARTING if starting else ())
         self.peer = None
         self._sock = None
         self._decoder = None
@@ -85,7 +87,7 @@ class Client(object):
                 break
             except OSError as e:
                 sock.close()
-                if e.errno not in _TRANSIENT or time.monotonic() + pause > limit:
+                if e.errno not in self._transient or time.monotonic() + pause > limit:
                     raise ClientError(str(e))
             except BaseException:
                 sock.close()

@@ -195,7 +195,7 @@ class Multiplexer(object):
     def client(self, seconds=client_mod.CONNECT_SECONDS):
         """This process' session, opened when first asked for."""
         if self._client is None or not self._client.alive or self._client_pid != os.getpid():
-            fresh = client_mod.Client(self.path)
+            fresh = client_mod.Client(self.path, starting=not self._ready)
             fresh.connect(seconds)
             self._client, self._client_pid = fresh, os.getpid()
         return self._client
