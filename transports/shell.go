@@ -41,6 +41,8 @@ type Line struct {
 	Env []string
 	// Dir is the working directory, Umask (octal) the mask for new files; empty for what the shell starts with.
 	Dir, Umask string
+	// Joined sends errors where the output goes, in their order, where the way knows how to.
+	Joined bool
 	// Input says how many bytes of input will be written. Where input can be ended by [Link.CloseWrite], -1 stands for any
 	// number; a terminal has no such end, so there the number must be known.
 	Input int64
@@ -49,6 +51,9 @@ type Line struct {
 // Script is the line as one text for a POSIX shell.
 func (l Line) Script() string {
 	var b strings.Builder
+	if l.Joined {
+		b.WriteString("exec 2>&1\n")
+	}
 	for _, pair := range l.Env {
 		if name, _, set := strings.Cut(pair, "="); set {
 			fmt.Fprintf(&b, "export %s=%s\n", name, shellescape.Quote(pair[len(name)+1:]))
@@ -66,7 +71,7 @@ func (l Line) Script() string {
 }
 
 // Plain says whether nothing but Text has to be done, which any shell can do.
-func (l Line) Plain() bool { return len(l.Env) == 0 && l.Dir == "" && l.Umask == "" }
+func (l Line) Plain() bool { return len(l.Env) == 0 && l.Dir == "" && l.Umask == "" && !l.Joined }
 
 // AskHost has a shell's account tell the name of its machine, which also proves that it can run anything. No name is no
 // error, since not every machine that runs commands knows this one.

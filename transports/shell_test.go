@@ -158,6 +158,7 @@ func TestShellRunsCommandLines(t *testing.T) {
 		},
 		{name: "lines", line: transports.Line{Text: "cat <<'E'\n$a `b` \\c\nE\necho \"2\""}, want: outcome{out: "$a `b` \\c\n2\n"}},
 		{name: "every byte", line: transports.Line{Text: "printf %s " + quoted}, want: outcome{out: bytes.String()}},
+		{name: "joined", line: transports.Line{Text: "echo 1; echo 2 >&2; echo 3", Joined: true}, want: outcome{out: "1\n2\n3\n"}},
 		{name: "own names", line: transports.Line{Text: `echo "${c-}"`}, want: outcome{out: "\n"}},
 		{name: "leads with a dash", line: transports.Line{Text: "-x"}, want: outcome{exit: transports.Exit{Code: 127}}},
 	} {

@@ -173,7 +173,7 @@ func commandLine(m *Invoke) (l transports.Line, tty bool, err error) {
 	if meta.Umask != nil {
 		l.Umask = fmt.Sprintf("%03o", *meta.Umask)
 	}
-	l.Dir = meta.Cwd
+	l.Dir, l.Joined = meta.Cwd, meta.TTY
 	return l, meta.TTY, nil
 }
 

@@ -106,7 +106,7 @@ func TestBareHopRunsCommands(t *testing.T) {
 				name: "surroundings", out: "v w\nunset\n" + dir + "\n0027\n", tty: "v w\nunset\n" + dir + "\n0027\n",
 				meta: map[string]any{"command": "echo $V; echo ${HOME-unset}; pwd; umask", "env": map[string]any{"V": "v w", "HOME": nil}, "cwd": dir, "umask": 0o27},
 			},
-			{name: "like a terminal", meta: map[string]any{"command": "echo out; sleep 0.2; echo err >&2", "tty": true}, out: "out\r\nerr\r\n", tty: "out\r\nerr\r\n"},
+			{name: "like a terminal", meta: map[string]any{"command": "echo out; echo err >&2; echo out", "tty": true}, out: "out\r\nerr\r\nout\r\n", tty: "out\r\nerr\r\nout\r\n"},
 		} {
 			b.say(sh, invoke("exec", tt.meta, tt.input))
 			d := expect[*Done](b)

@@ -102,9 +102,15 @@ func (s *shell) Lost() <-chan struct{}   { return s.Done() }
 // why is what those say who connect through this one.
 func (s *shell) why() string { return "connected through " + s.target.hostname }
 
+// Run gives the line to the account's login shell as it is; a POSIX shell is put in front of that if more is to be done.
+// What does not know its name may have none.
 func (s *shell) Run(ctx context.Context, l transports.Line) (transports.Link, error) {
+	if s.about.Host == "" {
+		l.Joined = false
+	}
 	text := l.Text
 	if !l.Plain() {
+		l.Text = `exec "${SHELL:-/bin/sh}" -c ` + shellescape.Quote(l.Text)
 		text = "/bin/sh -c " + shellescape.Quote(l.Script())
 	}
 	return s.session(ctx, func() (*session, error) { return s.start(ctx, transports.Pipes, text) })

@@ -113,6 +113,10 @@ func TestBare(t *testing.T) {
 						line: transports.Line{Text: `echo "$A"; pwd; umask`, Env: []string{"A=it's\nmine"}, Dir: "/usr", Umask: "77"},
 						want: outcome{out: "it's\nmine\n/usr\n0077\n"},
 					},
+					{
+						line: transports.Line{Text: "echo 1; echo 2 >&2; echo ${BASH_VERSION:+bash}", Joined: true},
+						want: outcome{out: "1\n2\n" + map[string]string{Native: "bash"}[way] + "\n"},
+					},
 				} {
 					got := runLine(t, sh, tt.line, tt.input)
 					if way == Binary && name == "password" { // its errors are on the terminal that asks for the password
