@@ -9,6 +9,11 @@
 // built) and a layer with the users and keys of the tests, made once per test binary. So a machine starts in a tenth of
 // a second, all machines of one kind are identical, and its upper layer is exactly what was changed on it.
 //
+// A [Segment] is a further switch; hosts with a leg in two of them are the only way between. An [Engine] is a container engine, started at its usual
+// places on a controller or host that has room for it: all of them come from one Debian root, so that nothing is installed on
+// the machine at hand, and each runs in the namespaces and control groups of its machine and ends with it. A [Container] is
+// looked at from outside as a machine is.
+//
 // [Machine.Files] and [Machine.Processes] look at a machine from outside. They see everything, whoever owns it, also when nothing
 // on the machine works any more; the leftover checks of the fault tests stand on them.
 //

@@ -56,6 +56,25 @@ func TestEngines(t *testing.T) {
 	}
 }
 
+// TestKubectlEitherWay: newer versions of kubectl speak WebSocket, older ones SPDY, and so does the API server.
+func TestKubectlEitherWay(t *testing.T) {
+	m := New(t).Controller(t, WithEngines)
+	m.Engine(t, Kubectl).Run(t, "pod1")
+	m.shell(t, "head -c 3000000 /dev/urandom >/tmp/data")
+	for way, set := range map[string]string{"websocket": "true", "spdy": "false"} {
+		t.Run(way, func(t *testing.T) {
+			o := m.Exec(t, "/bin/sh", "-c", "export KUBECTL_REMOTE_COMMAND_WEBSOCKETS="+set+`
+kubectl exec -i pod1 -c side -- cat </tmp/data | cmp - /tmp/data && kubectl exec pod1 -c side -- sh -c 'hostname; echo error >&2; exit 7' && exit
+code=$?
+kubectl exec nobody -- true
+exit $code`)
+			if o.Code != 7 || o.Stdout != "pod1\n" || !strings.Contains(o.Stderr, "error\n") || !strings.Contains(o.Stderr, `pods "nobody" not found`) {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}
+
 // TestEnginesGoWithTheirMachine: whatever they did, this machine is as it was.
 func TestEnginesGoWithTheirMachine(t *testing.T) {
 	before := traces(t)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"log"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -14,6 +16,14 @@ const (
 	spdyProtocol  = "v4.channel.k8s.io"
 )
 
+// readAhead is a connection of which the HTTP server has read more than its request.
+type readAhead struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (c readAhead) Read(b []byte) (int, error) { return c.r.Read(b) }
+
 // overSPDY is what kubectl has always spoken: kubectl opens a stream for each of stdin, stdout, stderr, and one for how it ended.
 func overSPDY(w http.ResponseWriter, r *http.Request, want, argv []string) {
 	if !slices.Contains(r.Header.Values(versionHeader), spdyProtocol) {
@@ -24,12 +34,12 @@ func overSPDY(w http.ResponseWriter, r *http.Request, want, argv []string) {
 	w.Header().Set("Upgrade", "SPDY/3.1")
 	w.Header().Set(versionHeader, spdyProtocol)
 	w.WriteHeader(http.StatusSwitchingProtocols)
-	raw, _, err := http.NewResponseController(w).Hijack()
+	raw, ahead, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		log.Print(err)
 		return
 	}
-	conn, err := spdystream.NewConnection(raw, true)
+	conn, err := spdystream.NewConnection(readAhead{raw, ahead.Reader}, true)
 	if err != nil {
 		log.Print(err)
 		raw.Close()
