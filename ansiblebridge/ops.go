@@ -66,6 +66,7 @@ func (s *session) forward(ctx actor.Context, id uint32, h wire.Call, body []byte
 type stack struct {
 	Hops []connections.HopRequest `json:"hops"`
 	Bare bool                     `json:"bare"`
+	Boot bool                     `json:"boot"`
 }
 
 func (s *session) onConnect(ctx actor.Context, id uint32, meta []byte) {
@@ -74,7 +75,7 @@ func (s *session) onConnect(ctx actor.Context, id uint32, meta []byte) {
 		s.bad(id, "connect", err)
 		return
 	}
-	ctx.Request(s.cfg.Connections, &connections.Acquire{Key: id, Hops: req.Hops, Bare: req.Bare})
+	ctx.Request(s.cfg.Connections, &connections.Acquire{Key: id, Hops: req.Hops, Bare: req.Bare, Boot: req.Boot})
 }
 
 func (s *session) onReset(ctx actor.Context, id uint32, h wire.Call, meta []byte) {

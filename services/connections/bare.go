@@ -24,12 +24,17 @@ func (s *connections) wanted(r *request, i int) (name string, bare bool) {
 	switch {
 	case i < r.login && tunnels(h, r.hops[i+1]):
 		return bareName(h.Key), true
-	case i < r.login && s.pythonless[h.Key], i >= r.login && r.bare:
+	case i < r.login && s.pythonless[h.Key], i >= r.login && r.bare && !s.tries(r, h):
 		if e := s.entries[h.Key]; e == nil || e.state != ready {
 			return bareName(h.Key), true
 		}
 	}
 	return h.Key, false
+}
+
+// tries says whether an agent is to be tried for a hop of the last host, where none is needed.
+func (s *connections) tries(r *request, h *tree.Hop) bool {
+	return r.boot && !s.pythonless[h.Key] && !s.pythonless[r.hops[r.login].Key]
 }
 
 // tunnels says whether the next hop is to be connected to by way of h's own connection. Either may ask for it; h must be
@@ -43,13 +48,17 @@ func tunnels(h, next *tree.Hop) bool {
 	return from.Tunnel() || asks && to.Tunnel()
 }
 
-// goesOnWithout says whether a request can go on although there is no Python where e leads to: on the way, none is needed.
-// That is remembered until an agent comes up there.
+// goesOnWithout says whether a request can go on although there is no Python where e leads to: on the way, none is needed,
+// and some can do without at its end. That is remembered until an agent comes up there.
 func (s *connections) goesOnWithout(r *request, e *entry, err error) bool {
 	if e.bare || !errors.Is(err, transports.ErrNoPython) {
 		return false
 	}
-	for _, h := range r.hops[:r.login] {
+	dispensable := r.hops[:r.login]
+	if r.bare && r.boot {
+		dispensable = r.hops
+	}
+	for _, h := range dispensable {
 		if h.Key == e.key {
 			s.pythonless[e.key] = true
 			return true

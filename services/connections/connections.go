@@ -65,6 +65,7 @@ type request struct {
 	sender *actor.PID
 	hops   []*tree.Hop
 	bare   bool     // an account without an agent will do
+	boot   bool     // but an agent is tried first
 	login  int      // the hop that leads to the last host; those behind it change the account there
 	way    []string // the entry for each hop, as far as it has come
 }
@@ -117,7 +118,7 @@ func (s *connections) onAcquire(ctx actor.Context, m *Acquire) {
 		ctx.Respond(&Refused{Key: m.Key, Err: err})
 		return
 	}
-	r := &request{key: m.Key, sender: ctx.Sender(), hops: hops, bare: m.Bare, login: len(hops) - 1, way: make([]string, len(hops))}
+	r := &request{key: m.Key, sender: ctx.Sender(), hops: hops, bare: m.Bare, boot: m.Boot, login: len(hops) - 1, way: make([]string, len(hops))}
 	for r.login > 0 && hops[r.login].Become {
 		r.login--
 	}

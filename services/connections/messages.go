@@ -39,6 +39,8 @@ type Acquire struct {
 	Hops []HopRequest
 	// Bare says that the last host will do without an agent, if none stands there.
 	Bare bool
+	// Boot says that an agent is to be tried first all the same.
+	Boot bool
 }
 
 // Context is an account that has been reached.

@@ -151,16 +151,21 @@ class Connection(ConnectionBase):
         finally:
             os.unlink(path)
 
+    def _file_context(self):
+        """The account that files are moved in. Without an agent it is the login one, as Ansible has it."""
+        session = self.spindle
+        return session.context(sudoable=not session.is_bare(), bare=True)
+
     def _put_large(self, src, dest, mode, times):
         session = self.spindle
-        context = session.context(bare=True)
+        context = self._file_context()
         session.flush()
         session.call('put', context, meta={'src': src, 'dest': dest, 'mode': mode, 'times': times})
 
     def fetch_file(self, in_path, out_path):
         """Bring a file of the target."""
         session = self.spindle
-        context = session.context(bare=True)
+        context = self._file_context()
         session.flush()
         session.call('get', context, meta={'src': _text(in_path), 'dest': os.path.abspath(_text(out_path))})
 

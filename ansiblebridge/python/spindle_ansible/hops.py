@@ -317,16 +317,19 @@ def plugin_become(source, python):
     plugin = source.become
     if isinstance(plugin, tuple):
         raise AnsibleConnectionFailure(texts.VIA_BECOME % (source.inventory_name, plugin[0]))
-    command = compat.plain(plugin.build_become_command(PROGRAM, source.connection._shell))
+    account = _account(source, python)  # some plugins choose their prompt by whether there is a password
+    command = compat.plain(plugin.build_become_command('/bin/sh -c ' + PROGRAM, source.connection._shell))
     # The word that the plugin waits for is another one each time, and would make another hop of it.
     command = re.sub(r'BECOME-SUCCESS-[a-z]+', 'BECOME-SUCCESS', command)
-    prompts = []
     prompt = getattr(plugin, 'prompt', None)
-    if prompt:
-        prompt = compat.plain(prompt)
-        prompts.append(prompt if prompt.startswith('^') or prompt.endswith('$') else re.escape(prompt))
+    if isinstance(prompt, (str, bytes)) and prompt:
+        prompts = [re.escape(compat.plain(prompt).strip())]
+    elif prompt and become_name(source).endswith('ksu'):
+        prompts = ['Kerberos password for .*@.*:']
+    else:
+        prompts = [re.escape(compat.plain(word)) for word in source.become_option('prompt_l10n') or ()]
     return dict(
-        _account(source, python), plugin=become_name(source), command=command, prompts=prompts,
+        account, plugin=become_name(source), command=command, prompts=prompts,
         failures=[compat.plain(word) for word in getattr(plugin, 'fail', ()) if word],
         missing=[compat.plain(word) for word in getattr(plugin, 'missing', ()) if word])
 

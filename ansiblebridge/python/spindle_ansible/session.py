@@ -130,13 +130,12 @@ class Session(object):
         for attempt in range(1 + self._retries()):
             if attempt:
                 time.sleep(min(2 ** (attempt - 1), RETRY_SECONDS_MAX))
-            result = self._exchange('connect', meta={'hops': way, 'timeout_ms': seconds * 1000},
-                                    seconds=seconds + GRACE_SECONDS)
+            meta = {'hops': way, 'timeout_ms': seconds * 1000}
+            if bare:
+                meta.update(bare=True, boot=True)
+            result = self._exchange('connect', meta=meta, seconds=seconds + GRACE_SECONDS)
             if result.status != wire.UNREACHABLE or any(text in result.text for text in texts.NO_USE_TO_RETRY):
                 break
-        if bare and result.status != wire.OK and texts.NO_PYTHON in result.text:
-            result = self._exchange('connect', meta={'hops': way, 'bare': True, 'timeout_ms': seconds * 1000},
-                                    seconds=seconds + GRACE_SECONDS)
         if result.status != wire.OK:
             self._raise(result, connecting=True)
         reply = result.json()

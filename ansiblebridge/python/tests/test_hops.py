@@ -89,7 +89,7 @@ class HopsTest(unittest.TestCase):
             'abcdefgh', cmd)
         hop = self.way('local', become=become)[-1]
         self.assertEqual(hop['method'], 'become')
-        self.assertEqual(hop['kwargs']['command'], "pbrun -u bob /bin/sh -c 'echo BECOME-SUCCESS ; SPINDLEPROGRAM'")
+        self.assertEqual(hop['kwargs']['command'], "pbrun -u bob /bin/sh -c 'echo BECOME-SUCCESS ; /bin/sh -c SPINDLEPROGRAM'")
         self.assertEqual((hop['kwargs']['prompts'], hop['kwargs']['failures']), (['Password:'], ['no']))
         self.assertIsNone(methods.become('ansible.builtin.runas'))
 
