@@ -16,6 +16,9 @@ import (
 func TestPythonArrivesDuringTheRun(t *testing.T) {
 	for _, v := range env.Versions {
 		for _, strategy := range []string{"linear", "mitogen_linear"} {
+			if strategy == "linear" && v != env.Versions[0] {
+				continue // once is enough to know that the expectations are Ansible's
+			}
 			t.Run(v.Name+"/"+strategy, func(t *testing.T) {
 				l := env.New(t)
 				h := l.Host(t, env.HostOptions{Name: "web1", Boot: "mkdir /opt/hidden; mv /usr/bin/python3* /opt/hidden/; mv /usr/local/bin/python* /opt/hidden/ 2>/dev/null; rm -rf /root/.pyenv; true"})
