@@ -11,6 +11,7 @@ from spindle_ansible import loaders
 from spindle_ansible import log
 from spindle_ansible import methods
 from spindle_ansible import mux as mux_mod
+from spindle_ansible import orphans
 from spindle_ansible import prewarm
 from spindle_ansible import runtime
 from spindle_ansible import texts
@@ -52,6 +53,12 @@ class StrategyMixin(object):
         finally:
             hooks.remove()
             runtime.leave()
+
+    def cleanup(self):
+        """End the strategy, also where a worker was killed in the middle of a word."""
+        if self._tqm.has_dead_workers():
+            orphans.free_results(self, self._workers)
+        super(StrategyMixin, self).cleanup()
 
     def _queue_task(self, host, task, task_vars, play_context):
         queue = super(StrategyMixin, self)._queue_task

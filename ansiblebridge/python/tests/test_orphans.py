@@ -1,6 +1,9 @@
 """What becomes of a worker whose parent is killed."""
+import multiprocessing
+import multiprocessing.queues
 import os
 import signal
+import threading
 import time
 import unittest
 
@@ -57,6 +60,52 @@ class OrphansTest(unittest.TestCase):
                 os.kill(parent, signal.SIGKILL)
                 os.waitpid(parent, 0)
                 self.assertTrue(_gone(worker))
+
+
+class ResultsTest(unittest.TestCase):
+    """A worker that is killed while it writes a result keeps the queue's lock, and half a message is in the pipe."""
+
+    def test_the_end_does_not_wait_for_the_dead(self):
+        context = multiprocessing.get_context('fork')
+
+        class Strategy(object):
+            _final_q = multiprocessing.queues.SimpleQueue(ctx=context)
+
+        strategy = Strategy()
+
+        def read():
+            try:
+                while True:
+                    strategy._final_q.get()
+            except (OSError, EOFError):
+                pass
+
+        def write():
+            strategy._final_q._wlock.acquire()
+            os.write(strategy._final_q._writer.fileno(), b'\0\0\1\0half')
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        dead = context.Process(target=write)
+        dead.start()
+        dead.join()
+        waiting = context.Process(target=lambda: strategy._final_q.put('more'))
+        waiting.start()
+        strategy._results_thread = threading.Thread(target=read, daemon=True)
+        strategy._results_thread.start()
+        orphans.free_results(strategy, [None, dead, waiting], seconds=1)
+        strategy._final_q.put('the end')
+        strategy._results_thread.join(10)
+        self.assertFalse(strategy._results_thread.is_alive())
+        self.assertFalse(waiting.is_alive())
+
+    def test_a_queue_in_order_is_left_alone(self):
+        class Strategy(object):
+            _final_q = multiprocessing.queues.SimpleQueue(ctx=multiprocessing.get_context('fork'))
+
+        strategy = Strategy()
+        orphans.free_results(strategy, [])
+        strategy._final_q.put('still works')
+        self.assertEqual(strategy._final_q.get(), 'still works')
 
 
 if __name__ == '__main__':

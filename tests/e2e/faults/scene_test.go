@@ -61,7 +61,8 @@ var expected = []*regexp.Regexp{
 	regexp.MustCompile(`^/var/log(/|$)|^/var/lib/sudo(/|$)|^/run/(sudo|utmp|log|lock|systemd|motd\.dynamic)(/|$)|^/var(/cache|/lib)?$|^/var/cache/`),
 	regexp.MustCompile(`^/home/ops/(record\.jsonl|play(/|$)|\.local(/|$))`),
 	regexp.MustCompile(`^/home/ops/\.ansible(/tmp)?$|^/home/ops/\.ansible/tmp/ansible-local-`), // made by ansible-playbook, removed at its exit
-	regexp.MustCompile(`^/home/ops/\.ansible/(cp|galaxy_cache|galaxy_token|collections|roles|plugins)$`),
+	regexp.MustCompile(`^/tmp/pymp-[^/]+(/|$)`),                                                // the same, of newer versions
+	regexp.MustCompile(`^/home/ops/\.ansible/(cp|debug|galaxy_cache|galaxy_token|collections|roles|plugins)$`),
 	regexp.MustCompile(`^/(home|root|home/(deploy|ops)|root/\.ansible|home/deploy/\.ansible)(/tmp)?$`), // directories themselves
 	regexp.MustCompile(`^/tmp/spindle-\d+$|^/run/user(/\d+)?(/spindle)?$`),                             // the run directory: private, empty
 	regexp.MustCompile(`/__pycache__(/|$)|^/home/ops/\.ssh/known_hosts$|/\.sudo_as_admin_successful$`),
