@@ -347,6 +347,34 @@ func TestTunnelsLeadThroughBareHops(t *testing.T) {
 	})
 }
 
+// Where an agent is to be tried first, a host that has none is found out once for all that can do without.
+func TestAgentIsTriedOnceWhereNoneIsNeeded(t *testing.T) {
+	inLab(t, func(l *lab) {
+		web := l.host("ssh:web1", treetest.UntilGone)
+		l.host("sudo:root", treetest.UntilGone)
+		web.Err = treetest.NoPython
+		p := l.Probe("worker")
+		for range 3 {
+			p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1", "sudo:root"), Bare: true, Boot: true})
+			if got, want := actorstest.Expect[*Acquired](p).Target.Interpreter.Id, "tree/ssh:web1/sh/sudo:root/sh"; got != want {
+				t.Errorf("target is %s, want %s", got, want)
+			}
+		}
+		if web.Dials.Load() != 1 || web.BareDials.Load() != 1 {
+			t.Errorf("%d dials, %d bare", web.Dials.Load(), web.BareDials.Load())
+		}
+		web.Err = &transports.ConnectError{Text: "SSH password is incorrect"}
+		l.host("ssh:web2", treetest.UntilGone).Err = web.Err
+		p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web2"), Bare: true, Boot: true})
+		if got := actorstest.Expect[*Refused](p); got.Err.Error() != "SSH password is incorrect" {
+			t.Errorf("%v", got.Err)
+		}
+		if n := l.dialers["ssh:web2"].BareDials.Load(); n != 0 {
+			t.Errorf("a password that is wrong was tried again: %d", n)
+		}
+	})
+}
+
 func TestResetStopsBareHopsToo(t *testing.T) {
 	inLab(t, func(l *lab) {
 		l.host("ssh:web1", treetest.UntilGone)
