@@ -115,6 +115,13 @@ func (p *process) await() {
 	ended(unix.P_PID, p.pid, 0)
 }
 
+// doom makes what is left of the group die with its leader, whatever ends that.
+func (p *process) doom() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.doomed = true
+}
+
 // end makes the program end, and returns when it is reaped or when nothing has helped.
 func (p *process) end(grace time.Duration) error {
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {

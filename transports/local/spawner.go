@@ -118,6 +118,7 @@ func (l *link) Wait(ctx context.Context) (transports.Exit, error) {
 
 func (l *link) Close() error {
 	l.once.Do(func() {
+		l.p.doom() // a leader may end because its terminal does
 		l.s.close()
 		l.err = l.p.end(l.grace)
 	})
