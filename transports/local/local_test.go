@@ -322,28 +322,3 @@ func TestDial(t *testing.T) {
 		}
 	}
 }
-
-// A leader that dies with its terminal takes its group along.
-func TestCloseEndsTheGroupOfOneWhoHangsUp(t *testing.T) {
-	for range 20 {
-		l := spawn(t, transports.FullTTY, "trap '' HUP; sleep 1000 & trap - HUP; echo $!; read x")
-		line := make([]byte, 64)
-		n, err := l.Read(line)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pid := strings.TrimSpace(string(line[:n]))
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-			stat, err := os.ReadFile("/proc/" + pid + "/stat")
-			if err != nil || strings.Contains(string(stat), ") Z ") {
-				break
-			}
-			if time.Now().After(end) {
-				t.Fatalf("%s goes on running: %s", pid, stat)
-			}
-		}
-	}
-}
