@@ -1,8 +1,11 @@
-// Kubeapi is an API server that knows pods and nothing else about them than how to run a program in one. It is enough for
-// kubectl exec, kubectl get pods and whatever asks whether a pod is there, with any kubectl: it speaks the older SPDY and the newer WebSocket.
+// Kubeapi is an API server that knows pods, and nothing else about them than how to run a program in one.
 //
-// The pods come as lines on standard input: a name, and the words of the command that stands in front of what is to be run there. The
-// name is repeated on standard output once it is known; the first line of output is the address, when the server listens.
+// It is enough for kubectl exec, kubectl get pods and whatever asks whether a pod is there, with any kubectl: it speaks the
+// older SPDY and the newer WebSocket.
+//
+// The pods come as lines on standard input: a name, and the words of the command that stands in front of what is to be run
+// there. The name is repeated on standard output once it is known; the first line of output is the address, when the server
+// listens.
 //
 // It is a module of its own so that the project needs none of what it imports.
 package main
