@@ -112,7 +112,8 @@ func (s *session) onAcquired(ctx actor.Context, m *connections.Acquired) {
 	s.reply(m.Key, struct {
 		contextReply
 		Login contextReply `json:"login"`
-	}{view(m.Target), view(m.Login)})
+		Said  []string     `json:"said,omitempty"`
+	}{view(m.Target), view(m.Login), m.Said})
 }
 
 func (s *session) onClosure(ctx actor.Context, id uint32, h wire.Call, input []byte) {

@@ -173,8 +173,7 @@ func (c *conversation) finish(ctx context.Context, h hello, exit *Exit) (*Booted
 	if err := c.written(ctx, "The agent was not sent whole: "); err != nil {
 		return nil, err
 	}
-	c.forget()
-	return &Booted{Link: c.link, Frames: h.frames, Hello: h.frame, side: c.side}, nil
+	return &Booted{Link: c.link, Frames: h.frames, Hello: h.frame, Said: c.forget(), side: c.side}, nil
 }
 
 // written waits until the flight and all answers are.
@@ -197,11 +196,16 @@ func (c *conversation) written(ctx context.Context, text string) error {
 	}
 }
 
-// forget drops what only the conversation needed. The side's pump lives on with the rest, for as long as the link does.
-func (c *conversation) forget() {
+// forget drops what only the conversation needed, and returns what is to be told of it. The side's pump lives on with the
+// rest, for as long as the link does.
+func (c *conversation) forget() (said []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.script.Tell {
+		said = c.tail.lines()
+	}
 	c.flight, c.tail, c.asked = nil, tail{}, nil
+	return said
 }
 
 func (c *conversation) pump(fn func()) { c.pumps.Go(fn) }

@@ -92,6 +92,25 @@ func TestFarEndTalksFirst(t *testing.T) {
 	}
 }
 
+// What was said on the way is told to those who ask for it, without secrets.
+func TestWhatWasSaidIsTold(t *testing.T) {
+	for _, tell := range []bool{false, true} {
+		script := passwordScript(transports.NewSecret("sesame"))
+		script.Tell = tell
+		b := boots(t, false, script, func(f far) transports.Exit {
+			say(f.side, "debug1: trying sesame\n")
+			say(f.out, "%s%s", markerLine, helloFrame())
+			_, _ = io.Copy(io.Discard, f.in)
+			return transports.Exit{}
+		})
+		_ = b.Link.Close()
+		said := strings.Join(b.Said, "\n")
+		if strings.Contains(said, "sesame") || strings.Contains(said, "debug1: trying") != tell {
+			t.Errorf("asked for: %v, told %q", tell, said)
+		}
+	}
+}
+
 // Whatever the chunks are in which the bytes come, the frames behind the marker are whole.
 func TestNoByteIsLost(t *testing.T) {
 	stream := fmt.Appendf(nil, "hello\nSPINDLE1 other\nx %s%s", markerLine, helloFrame())

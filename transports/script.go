@@ -17,6 +17,8 @@ type Script struct {
 	Failures []Failure
 	// Class is that of every error of this conversation.
 	Class Class
+	// Tell hands what was said before the agent came up to Booted.Said: the user has asked for it.
+	Tell bool
 	// Timeout bounds the conversation, together with ctx's own deadline; DefaultTimeout if zero.
 	Timeout time.Duration
 }

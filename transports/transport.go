@@ -145,6 +145,8 @@ type Booted struct {
 	Hello wire.Frame
 	// How names the way taken ("native", "binary", "local"), and Why says in a few words what decided for it.
 	How, Why string
+	// Said are the last lines that came before the agent did, if [Script].Tell asks for them.
+	Said []string
 
 	side *sideLog
 }

@@ -105,6 +105,7 @@ func (h *hop) onDialed(ctx actor.Context, m *dialed) {
 	m.take()
 	h.up(ctx, "ready", &HopReady{
 		Interpreter: pid, Facts: json.RawMessage(m.booted.Hello.Body), Host: facts.Hostname, How: m.booted.How, Why: m.booted.Why,
+		Said: m.booted.Said,
 	})
 }
 

@@ -58,6 +58,8 @@ type HopReady struct {
 	Host string
 	// How and Why say which transport was used: native, binary, local.
 	How, Why string
+	// Said are lines that the user wants to see of how it came up.
+	Said []string
 }
 
 // HopFailed says that a hop could not be set up. The hop actor is gone or going.

@@ -50,6 +50,7 @@ type entry struct {
 	facts   json.RawMessage
 	how     string
 	why     string
+	said    []string // what the user wants to see, until the first one has been told
 	waiters []*request
 }
 
@@ -197,7 +198,14 @@ func (s *connections) advance(ctx actor.Context, r *request) {
 			return
 		}
 	}
-	ctx.Send(r.sender, &Acquired{Key: r.key, Target: s.context(r.way[len(r.way)-1]), Login: s.context(r.way[r.login])})
+	var said []string
+	for _, name := range r.way {
+		e := s.entries[name]
+		said, e.said = append(said, e.said...), nil
+	}
+	ctx.Send(r.sender, &Acquired{
+		Key: r.key, Target: s.context(r.way[len(r.way)-1]), Login: s.context(r.way[r.login]), Said: said,
+	})
 }
 
 func (s *connections) start(ctx actor.Context, r *request, i int, name string, bare bool) *entry {
@@ -226,7 +234,7 @@ func (s *connections) onReady(ctx actor.Context, m *tree.HopReady) {
 		ctx.Send(m.Hop, &tree.Drain{Reason: "nobody waits for it"})
 		return
 	}
-	e.state, e.hop, e.interp, e.facts, e.how, e.why = ready, m.Hop, m.Interpreter, m.Facts, m.How, m.Why
+	e.state, e.hop, e.interp, e.facts, e.how, e.why, e.said = ready, m.Hop, m.Interpreter, m.Facts, m.How, m.Why, m.Said
 	s.byPID[m.Hop.Id] = standing{name: m.Key, interp: m.Interpreter.Id}
 	ctx.Watch(m.Hop)
 	if !e.bare {

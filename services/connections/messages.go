@@ -57,6 +57,8 @@ type Context struct {
 type Acquired struct {
 	Key           uint32
 	Target, Login Context
+	// Said are lines about how the hops came up that nobody has been told yet.
+	Said []string
 }
 
 // Refused answers Acquire when a hop could not be set up.

@@ -122,5 +122,6 @@ func (s *settings) script(names []string) transports.Script {
 		Failures: failures,
 		Class:    transports.Unreachable,
 		Timeout:  s.connectTimeout,
+		Tell:     s.debugLevel > 0,
 	}
 }

@@ -141,6 +141,8 @@ class Session(object):
         reply = result.json()
         log.debug('%s by way of %s %s' % (reply.get('path'), reply.get('how'), reply.get('why') or ''),
                   host=self.connection._play_context.remote_addr)
+        for line in reply.get('said') or ():
+            log.display.vvv(line, host=self.connection._play_context.remote_addr)
         self._client = runtime.client()
         self.target = Context(reply['context'], reply.get('hello'))
         login = reply.get('login') or reply
