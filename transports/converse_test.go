@@ -98,7 +98,7 @@ func TestWhatWasSaidIsTold(t *testing.T) {
 		script := passwordScript(transports.NewSecret("sesame"))
 		script.Tell = tell
 		b := boots(t, false, script, func(f far) transports.Exit {
-			say(f.side, "debug1: trying sesame\n")
+			say(f.out, "debug1: trying sesame\n") // ahead of the marker, as on the side nothing would be for sure
 			say(f.out, "%s%s", markerLine, helloFrame())
 			_, _ = io.Copy(io.Discard, f.in)
 			return transports.Exit{}
