@@ -288,28 +288,27 @@ def sudo_become(source, python):
         sudo_path=compat.plain(source.become_option('become_exe')) or 'sudo')
 
 
-def su_become(source, python):
-    """Arguments of the su become method."""
-    found = dict(_account(source, python), su_path=compat.plain(source.become_option('become_exe')) or 'su')
+def _by_program(source, python, name):
+    """Arguments of a become method that is one program with flags."""
+    found = dict(_account(source, python), **{
+        name + '_path': compat.plain(source.become_option('become_exe')) or name})
     flags = settings.words(source.become_option('become_flags'))
     if flags:
-        found['su_args'] = flags
+        found[name + '_args'] = flags
     prompts = source.become_option('prompt_l10n')
     if prompts:
         found['prompts'] = [compat.plain(word) for word in prompts]
     return found
+
+
+def su_become(source, python):
+    """Arguments of the su become method."""
+    return _by_program(source, python, 'su')
 
 
 def doas_become(source, python):
     """Arguments of the doas become method."""
-    found = dict(_account(source, python), doas_path=compat.plain(source.become_option('become_exe')) or 'doas')
-    flags = settings.words(source.become_option('become_flags'))
-    if flags:
-        found['doas_args'] = flags
-    prompts = source.become_option('prompt_l10n')
-    if prompts:
-        found['prompts'] = [compat.plain(word) for word in prompts]
-    return found
+    return _by_program(source, python, 'doas')
 
 
 def plugin_become(source, python):
