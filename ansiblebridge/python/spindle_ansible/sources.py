@@ -70,7 +70,10 @@ class Target(object):
 
     def timeout(self):
         """What is set as the time limit for connecting."""
-        return config.own(self.method, 'timeout', self.variables, self.templar) or self.get('timeout', 'timeout')
+        found = None
+        if 'timeout' in config.OPTIONS.get(self.method, ()):
+            found = self.own('timeout')
+        return found or self.get('timeout', 'timeout')
 
     @property
     def become(self):

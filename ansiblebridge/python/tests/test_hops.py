@@ -39,6 +39,16 @@ class HopsTest(unittest.TestCase):
                            ansible_docker_cacert_path='/ca')
         self.assertEqual(kwargs['extra_args'], ['--host', 'tcp://d:2376', '--tlscacert', '/ca', '--tls'])
 
+    def test_time_limits(self):
+        with mock.patch.dict('os.environ', {'ANSIBLE_TIMEOUT': '20'}):
+            self.assertEqual(self.only('podman')['connect_timeout'], 10, 'what Ansible has worked out for the task')
+            self.assertEqual(self.only('ssh')['connect_timeout'], 10, 'the same')
+            self.assertEqual(self.only('docker', ansible_docker_timeout=33)['connect_timeout'], 33)
+            way = self.way('local', {'b': dict(PYTHON), 'c': dict(PYTHON, ansible_timeout=44)}, mitogen_via='b')
+            self.assertEqual(way[0]['kwargs']['connect_timeout'], 20)
+            way = self.way('local', {'c': dict(PYTHON, ansible_timeout=44)}, mitogen_via='c')
+            self.assertEqual(way[0]['kwargs']['connect_timeout'], 44)
+
     def test_instances(self):
         self.assertEqual(self.only('lxc', mitogen_lxc_attach_path='/l')['lxc_attach_path'], '/l')
         self.assertEqual(self.only('lxc')['lxc_attach_path'], 'lxc-attach')
