@@ -22,13 +22,14 @@ def _kubectl(names, *env):
     return _option(*names, env=['K8S_AUTH_' + name for name in env])
 
 
+# Of several variables, the last that is set counts: it is the more special one, as in the plugins' own lists.
 OPTIONS = {
     'docker': {
-        'host': _option('ansible_docker_host', 'ansible_host'),
-        'user': _option('ansible_docker_user', 'ansible_user'),
+        'host': _option('ansible_host', 'ansible_docker_host'),
+        'user': _option('ansible_docker_user'),
         'path': _option('mitogen_docker_path'),
         'extra_args': _option('ansible_docker_extra_args', ini=[('docker_connection', 'extra_cli_args')]),
-        'timeout': _option('ansible_docker_timeout', 'ansible_timeout', env=['ANSIBLE_DOCKER_TIMEOUT'],
+        'timeout': _option('ansible_timeout', 'ansible_docker_timeout', env=['ANSIBLE_DOCKER_TIMEOUT'],
                            ini=[('docker_connection', 'timeout')]),
         'daemon': _option('ansible_docker_docker_host'),
         'tls': _option('ansible_docker_tls'),
@@ -47,22 +48,22 @@ OPTIONS = {
         'extra_args': _option('ansible_buildah_extra_args', env=['ANSIBLE_BUILDAH_EXTRA_ARGS']),
     },
     'jail': {
-        'host': _option('ansible_jail_host', 'ansible_host'),
-        'user': _option('ansible_jail_user', 'ansible_user'),
+        'host': _option('ansible_host', 'ansible_jail_host'),
+        'user': _option('ansible_jail_user'),
         'path': _option('mitogen_jexec_path'),
     },
     'lxc': {
-        'host': _option('ansible_lxc_host', 'ansible_host'),
+        'host': _option('ansible_host', 'ansible_lxc_host'),
         'path': _option('mitogen_lxc_attach_path'),
     },
     'lxd': {
-        'host': _option('ansible_lxd_host', 'ansible_host'),
+        'host': _option('ansible_host', 'ansible_lxd_host'),
         'path': _option('mitogen_lxc_path'),
         'remote': _option('ansible_lxd_remote'),
         'project': _option('ansible_lxd_project'),
     },
     'incus': {
-        'host': _option('ansible_incus_host', 'ansible_host'),
+        'host': _option('ansible_host', 'ansible_incus_host'),
         'path': _option('mitogen_incus_path'),
         'remote': _option('ansible_incus_remote'),
         'project': _option('ansible_incus_project'),
@@ -75,16 +76,16 @@ OPTIONS = {
         'env': _option('ansible_kubectl_local_env_vars'),
         'container': _kubectl(['ansible_kubectl_container'], 'CONTAINER'),
         'namespace': _kubectl(['ansible_kubectl_namespace'], 'NAMESPACE'),
-        'kubeconfig': _kubectl(['ansible_kubectl_config', 'ansible_kubectl_kubeconfig'], 'KUBECONFIG'),
+        'kubeconfig': _kubectl(['ansible_kubectl_kubeconfig', 'ansible_kubectl_config'], 'KUBECONFIG'),
         'context': _kubectl(['ansible_kubectl_context'], 'CONTEXT'),
-        'server': _kubectl(['ansible_kubectl_server', 'ansible_kubectl_host'], 'SERVER', 'HOST'),
-        'username': _kubectl(['ansible_kubectl_user', 'ansible_kubectl_username'], 'USERNAME'),
+        'server': _kubectl(['ansible_kubectl_host', 'ansible_kubectl_server'], 'HOST', 'SERVER'),
+        'username': _kubectl(['ansible_kubectl_username', 'ansible_kubectl_user'], 'USERNAME'),
         'password': _kubectl(['ansible_kubectl_password'], 'PASSWORD'),
-        'token': _kubectl(['ansible_kubectl_api_key', 'ansible_kubectl_token'], 'API_KEY', 'TOKEN'),
-        'client_cert': _kubectl(['ansible_kubectl_client_cert', 'ansible_kubectl_cert_file'], 'CERT_FILE'),
-        'client_key': _kubectl(['ansible_kubectl_client_key', 'ansible_kubectl_key_file'], 'KEY_FILE'),
-        'ca_cert': _kubectl(['ansible_kubectl_ca_cert', 'ansible_kubectl_ssl_ca_cert'], 'SSL_CA_CERT'),
-        'validate_certs': _kubectl(['ansible_kubectl_validate_certs', 'ansible_kubectl_verify_ssl'], 'VERIFY_SSL'),
+        'token': _kubectl(['ansible_kubectl_token', 'ansible_kubectl_api_key'], 'TOKEN', 'API_KEY'),
+        'client_cert': _kubectl(['ansible_kubectl_cert_file', 'ansible_kubectl_client_cert'], 'CERT_FILE'),
+        'client_key': _kubectl(['ansible_kubectl_key_file', 'ansible_kubectl_client_key'], 'KEY_FILE'),
+        'ca_cert': _kubectl(['ansible_kubectl_ssl_ca_cert', 'ansible_kubectl_ca_cert'], 'SSL_CA_CERT'),
+        'validate_certs': _kubectl(['ansible_kubectl_verify_ssl', 'ansible_kubectl_validate_certs'], 'VERIFY_SSL'),
     },
     'setns': {
         'kind': _option('mitogen_kind'),
@@ -96,10 +97,10 @@ OPTIONS = {
         'machinectl_path': _option('mitogen_machinectl_path'),
     },
     'doas': {'path': _option('ansible_doas_exe', env=['ANSIBLE_DOAS_EXE'])},
-    'su': {'path': _option('ansible_su_exe', 'ansible_become_exe', env=['ANSIBLE_SU_EXE'])},
+    'su': {'path': _option('ansible_become_exe', 'ansible_su_exe', env=['ANSIBLE_SU_EXE'])},
     'sudo': {
-        'path': _option('ansible_sudo_exe', 'ansible_become_exe', env=['ANSIBLE_SUDO_EXE']),
-        'flags': _option('ansible_sudo_flags', 'ansible_become_flags'),
+        'path': _option('ansible_become_exe', 'ansible_sudo_exe', env=['ANSIBLE_SUDO_EXE']),
+        'flags': _option('ansible_become_flags', 'ansible_sudo_flags'),
     },
     # Every type has these.
     '': {

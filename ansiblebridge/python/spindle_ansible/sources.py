@@ -20,6 +20,11 @@ def option(plugin, name, default=None):
         return default
 
 
+def _special(source, key):
+    """An option that only some methods have, besides the one that all have."""
+    return source.own(key) if key in config.OPTIONS.get(source.method, ()) else None
+
+
 class Target(object):
     """The host that the task runs on, or that it is delegated to."""
 
@@ -59,7 +64,7 @@ class Target(object):
         missing = object()
         value = option(self.connection, 'remote_user', missing)
         if value is missing and self.method not in methods.STOCK:
-            value = self.own('user', 'remote_user')
+            value = _special(self, 'user') or self.connection._play_context.remote_user
         elif value is missing:
             value = getattr(self.connection, 'default_user', None) or self.connection._play_context.remote_user
         return compat.plain(compat.template(self.templar, value))
@@ -70,10 +75,7 @@ class Target(object):
 
     def timeout(self):
         """What is set as the time limit for connecting."""
-        found = None
-        if 'timeout' in config.OPTIONS.get(self.method, ()):
-            found = self.own('timeout')
-        return found or self.get('timeout', 'timeout')
+        return _special(self, 'timeout') or self.get('timeout', 'timeout')
 
     @property
     def become(self):
@@ -123,6 +125,9 @@ class Intermediary(object):
 
     def remote_user(self):
         """The account that is logged in to, None where the method decides."""
+        special = _special(self, 'user')
+        if special:
+            return compat.plain(special)
         names = ('ansible_ssh_user', 'ansible_user') if self.method == 'ssh' else ('ansible_user',)
         for name in names:
             if self.variable(name):
@@ -138,7 +143,8 @@ class Intermediary(object):
 
     def timeout(self):
         """What is set as the time limit for connecting."""
-        for name in ('ansible_ssh_timeout', 'ansible_timeout'):
+        names = ('ansible_ssh_timeout', 'ansible_timeout') if self.method == 'ssh' else ('ansible_timeout',)
+        for name in names:
             if self.variable(name):
                 return self.variable(name)
         return self.own('timeout') or C.DEFAULT_TIMEOUT

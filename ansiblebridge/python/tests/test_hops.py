@@ -39,6 +39,19 @@ class HopsTest(unittest.TestCase):
                            ansible_docker_cacert_path='/ca')
         self.assertEqual(kwargs['extra_args'], ['--host', 'tcp://d:2376', '--tlscacert', '/ca', '--tls'])
 
+    def test_the_special_variable_counts(self):
+        kwargs = self.only('docker', ansible_host='a', ansible_docker_host='b', ansible_user='c', ansible_docker_user='d')
+        self.assertEqual((kwargs['container'], kwargs['username']), ('b', 'd'))
+        with mock.patch.dict('os.environ', {'ANSIBLE_REMOTE_USER': 'env'}):
+            self.assertEqual(self.only('podman', ansible_user='task')['username'], 'task')
+        kwargs = self.only('kubectl', ansible_kubectl_username='a', ansible_kubectl_user='b')
+        self.assertEqual(kwargs['kubectl_args'], ['--username', 'b'])
+        kwargs = self.only('sudo', ansible_become_exe='a', ansible_sudo_exe='b')
+        self.assertEqual(kwargs['sudo_path'], 'b')
+        way = self.way('local', {'b': dict(PYTHON, ansible_connection='docker', ansible_user='x', ansible_docker_user='y')},
+                       mitogen_via='b')
+        self.assertEqual(way[0]['kwargs']['username'], 'y')
+
     def test_time_limits(self):
         with mock.patch.dict('os.environ', {'ANSIBLE_TIMEOUT': '20'}):
             self.assertEqual(self.only('podman')['connect_timeout'], 10, 'what Ansible has worked out for the task')
