@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"regexp"
@@ -38,14 +39,20 @@ var lanes = []lane{
 
 // boxPlay is what is done in every container. What it makes, it removes, so that everything else is a leftover.
 const boxPlay = `
-- hosts: all
-  connection: %s
+- name: all
+  hosts: all
+  connection: %[1]s
   gather_facts: false
   tasks:
     - name: where
       ansible.builtin.command: cat /etc/where
     - name: who
       ansible.builtin.command: id -un
+- name: thorough
+  hosts: all:!brief
+  connection: %[1]s
+  gather_facts: false
+  tasks:
     - name: fact
       ansible.builtin.setup: {gather_subset: [min], filter: [ansible_distribution, ansible_user_id]}
     - name: input
@@ -85,7 +92,7 @@ const boxPlay = `
 const boxScript = "#!/bin/sh\ncat /etc/where\nid -un\necho \"$1\"\n"
 
 // inBox is what containers keep of any run, as hosts do: Ansible's directories, the times of sudo.
-var inBox = []*regexp.Regexp{regexp.MustCompile(`^/(root|home/\w+)/\.(ansible|ansible_async)(/|$)`), regexp.MustCompile(`^/run/sudo(/|$)|^/var/lib/sudo(/|$)`)}
+var inBox = []*regexp.Regexp{regexp.MustCompile(`^/(root|home/\w+)/\.(ansible|ansible_async|sudo_as_admin_successful)(/|$)`), regexp.MustCompile(`^/run/sudo(/|$)|^/var/lib/sudo(/|$)`)}
 
 // fill puts what the play needs where it needs it.
 func fill(t *testing.T, c *env.Controller, connection string) {
@@ -105,14 +112,18 @@ func mark(t *testing.T, c *env.Container) {
 type entry struct {
 	name, vars, user string
 	where            string // the container
+	brief            bool   // only to see whether it gets there, and as whom
 }
 
 func inventoryOf(entries []entry) string {
-	var b strings.Builder
+	var all, brief strings.Builder
 	for _, e := range entries {
-		fmt.Fprintf(&b, "%s ansible_python_interpreter=/usr/bin/python3 %s\n", e.name, e.vars)
+		fmt.Fprintf(&all, "%s ansible_python_interpreter=/usr/bin/python3 %s\n", e.name, e.vars)
+		if e.brief {
+			fmt.Fprintln(&brief, e.name)
+		}
 	}
-	return b.String()
+	return all.String() + "[brief]\n" + brief.String()
 }
 
 // assertBoxes checks that the play did in every container what it says.
@@ -130,11 +141,17 @@ func assertBoxes(t *testing.T, r env.Run, entries []entry) {
 			"where": "this is " + e.where, "who": e.user, "script": "this is " + e.where + "\n" + e.user + "\nargument",
 			"other account": "app", "administrator": "root", "job": "this is " + e.where,
 		} {
+			if e.brief && task != "where" && task != "who" {
+				continue
+			}
 			rec, ok := parity.Find(records, e.name, task, "ok")
 			got, _ := rec.Result["stdout"].(string)
 			if got = strings.TrimSpace(strings.ReplaceAll(got, "\r\n", "\n")); !ok || got != want {
 				t.Errorf("%s: %s: %q, want %q", e.name, task, got, want)
 			}
+		}
+		if e.brief {
+			continue
 		}
 		if rec, _ := parity.Find(records, e.name, "failing", "failed"); fmt.Sprintf("%v %v %v", rec.Result["rc"], rec.Result["stdout"], rec.Result["stderr"]) != "3 out err" {
 			t.Errorf("%s: the failing task: %v", e.name, rec.Result)
@@ -154,16 +171,14 @@ func TestConnections(t *testing.T) {
 			fill(t, c, l.engine)
 			who := map[bool]string{true: "root", false: env.Operator}[e.Private]
 			entries := []entry{
-				{"short", "ansible_host=inner1", "root", "inner1"}, // as the play says
-				{"own", "ansible_host=inner1 ansible_connection=mitogen_" + l.engine, "root", "inner1"},
-			}
-			if l.stock != "" {
-				entries = append(entries, entry{"full", "ansible_host=inner1 ansible_connection=" + l.stock, "root", "inner1"})
+				{name: "full", vars: "ansible_host=inner1 ansible_connection=" + cmp.Or(l.stock, "mitogen_"+l.engine), user: "root", where: "inner1"},
+				{name: "short", vars: "ansible_host=inner1", user: "root", where: "inner1", brief: true}, // as the play says
+				{name: "own", vars: "ansible_host=inner1 ansible_connection=mitogen_" + l.engine, user: "root", where: "inner1", brief: true},
 			}
 			if l.users {
 				entries = append(entries,
-					entry{"deploy", "ansible_host=inner1 ansible_user=deploy ansible_connection=" + l.engine, "deploy", "inner1"},
-					entry{"admin", "ansible_host=inner1 ansible_user=admin ansible_become_password=" + env.AdminPassword, "admin", "inner1"})
+					entry{name: "deploy", vars: "ansible_host=inner1 ansible_user=deploy ansible_connection=" + l.engine, user: "deploy", where: "inner1", brief: true},
+					entry{name: "admin", vars: "ansible_host=inner1 ansible_user=admin ansible_become_password=" + env.AdminPassword, user: "admin", where: "inner1"})
 			}
 			if l.setns && e.Private {
 				entries = append(entries, setnsOf(l)...)
@@ -174,7 +189,7 @@ func TestConnections(t *testing.T) {
 			}
 			if l.stock != "" && l.plain == "" {
 				stock := c.Play(t, env.Play{
-					Strategy: "linear", User: who, Playbook: "box.yml", Inventory: inventoryOf(entries[2:3]), Config: map[string]string{"collections_path": collections},
+					Strategy: "linear", User: who, Playbook: "box.yml", Inventory: inventoryOf(entries[:1]), Config: map[string]string{"collections_path": collections},
 					Args: []string{"--skip-tags", "job"}, // with buildah's stock plugin, a job ends with the run that started it
 					Env:  []string{"PODMAN_IGNORE_CGROUPSV1_WARNING=1"},
 				})
@@ -205,8 +220,8 @@ var likeSSH = []parity.Rule{
 
 func setnsOf(l lane) []entry {
 	return []entry{
-		{"setns", "ansible_host=inner1 ansible_connection=setns mitogen_kind=" + l.engine, "root", "inner1"},
-		{"setns_deploy", "ansible_host=inner1 ansible_connection=mitogen_setns ansible_user=deploy mitogen_kind=" + l.engine, "deploy", "inner1"},
+		{name: "setns", vars: "ansible_host=inner1 ansible_connection=setns mitogen_kind=" + l.engine, user: "root", where: "inner1", brief: true},
+		{name: "setns_deploy", vars: "ansible_host=inner1 ansible_connection=mitogen_setns ansible_user=deploy mitogen_kind=" + l.engine, user: "deploy", where: "inner1"},
 	}
 }
 
@@ -271,7 +286,10 @@ func TestContainersBehindSSH(t *testing.T) {
 				if lane.engine == env.Docker {
 					via = "mitogen_via=engines" // its socket is everybody's, there
 				}
-				inventory = append(inventory, entry{lane.engine, fmt.Sprintf("ansible_host=%s ansible_connection=%s %s", box.Name, lane.engine, via), "root", box.Name})
+				inventory = append(inventory, entry{
+					name: lane.engine, vars: fmt.Sprintf("ansible_host=%s ansible_connection=%s %s", box.Name, lane.engine, via), user: "root", where: box.Name,
+					brief: v != env.Versions[0] && lane.engine != env.Docker,
+				})
 			}
 			onHost := h.Files(t)
 			r := c.Play(t, env.Play{
