@@ -12,6 +12,9 @@
 //   - [Converse] drives a Script: it sends the agent, answers each prompt once, puts up with login noise, and returns
 //     when the agent has said HELLO, or with a [ConnectError] whose text is meant for the user.
 //
+// Where there is no Python, the same plans lead to a [Shell] in an agent's place: [OpenBare]. A method whose dials are
+// plans says so by the one method of [Planned], and is done. Links whose far side can hold content are a [Splicer].
+//
 // # Guarantees
 //
 // An answer to a prompt is typed once at most in a conversation: being asked again means that it was wrong. Secrets are

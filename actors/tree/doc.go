@@ -5,7 +5,9 @@
 //	   └─ python3                interpreter: the conversation with one agent
 //	      ├─ call:17             one request: sent, running, one terminal answer
 //	      ├─ put:18, get:19      transfer: one file, with credit and digest
-//	      └─ sudo:root           hop, started by this interpreter's agent
+//	      ├─ sudo:root           hop, started by this interpreter's agent
+//	      └─ docker:app1         hop, bare: there is no Python
+//	         └─ sh               shell: stands for an interpreter; runs commands, copies files, starts hops
 //
 // Purpose: everything below a hop belongs to that hop's account, so losing a hop stops its subtree and nothing beside it.
 //
@@ -15,6 +17,8 @@
 // Failure: every *Invoke, *Put and *Get is answered by exactly one *Done, also when the agent dies, the link is lost or
 // an actor panics (G3). No actor here is ever restarted: a restart would lose what the far end is doing. The
 // connections service decides on a fresh dial at the next use.
+//
+// What hops behind an agent need (agents, module code) goes to that agent once, and from there by SPLICE.
 //
 // Flow: bulk moves against credit only (G4); chunks are passed by reference and belong to the receiver.
 //
