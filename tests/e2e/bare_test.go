@@ -94,6 +94,9 @@ func TestPythonArrivesDuringTheRun(t *testing.T) {
 						t.Error(left)
 					}
 				}
+				if left := h.Exec(t, "sh", "-c", "ls -A /home/deploy/.ansible/tmp 2>/dev/null").Stdout; strings.TrimSpace(left) != "" {
+					t.Errorf("temporary directories are left: %s", left)
+				}
 				if t.Failed() {
 					t.Log(r)
 				}

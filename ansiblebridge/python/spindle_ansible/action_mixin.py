@@ -279,6 +279,9 @@ class ActionMixin(ActionBase):
         return path
 
     def _should_remove_tmp_path(self, tmp_path):
+        target = self._connection.spindle.target
+        if target is not None and target.bare:
+            return super(ActionMixin, self)._should_remove_tmp_path(tmp_path)
         return bool(tmp_path and self._cleanup_remote_tmp and not C.DEFAULT_KEEP_REMOTE_FILES
                     and texts.TEMP_PREFIX in tmp_path)
 
