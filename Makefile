@@ -60,7 +60,7 @@ needs:
 		sshpass=sshpass ip=iproute2 unshare=util-linux ps=procps mmdebstrap=mmdebstrap
 
 roots: ## build the Debian roots that tests run in (a minute each, once)
-	SPINDLE_TEST_ROOTS=$(ROOTS) tests/env/roots.sh bullseye trixie sid
+	SPINDLE_TEST_ROOTS=$(ROOTS) tests/env/roots.sh bullseye trixie sid engines
 	tools/pythons.sh $(PYTHONS)
 
 unit: ## run the Go and Python tests, with the Pythons of all roots

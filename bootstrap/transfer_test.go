@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"spindle/transports/wire"
@@ -313,4 +315,35 @@ func TestCancelledPutLeavesNothing(t *testing.T) {
 			t.Errorf("left: %q", got)
 		}
 	})
+}
+
+// A child that is killed in the middle of a transfer leaves nothing either, although its agent lives on.
+func TestKilledPutLeavesNothing(t *testing.T) {
+	r := boot(t, targets()[0])
+	id := r.begin("put", meta{"dest": r.dir + "/dest", "size": 1 << 20}, nil, more)
+	r.send(id, wire.Data{Channel: 0}, make([]byte, 100)...)
+	r.shell("until ls -A " + r.dir + " | grep -q ansible_mitogen_transfer; do sleep 0.01; done")
+	fds, err := filepath.Glob("/proc/[0-9]*/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := 0
+	for _, fd := range fds {
+		if to, err := os.Readlink(fd); err == nil && strings.HasPrefix(to, r.local+"/.ansible_mitogen_transfer") {
+			pid, _ := strconv.Atoi(strings.Split(fd, "/")[2])
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			killed++
+		}
+	}
+	if killed != 1 {
+		t.Fatalf("%d processes have the file open, want one", killed)
+	}
+	if res := r.finish(id); res.RC != -9 {
+		t.Errorf("%+v", res)
+	}
+	if got := r.shell("ls -A " + r.dir); got != "base\n" {
+		t.Errorf("left: %q", got)
+	}
 }

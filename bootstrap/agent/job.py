@@ -22,6 +22,7 @@ class Job(object):
         self.next = None  # when wait() is to be hurried
         self.listener = None  # the pipe that the child tells its records to
         self.rest = b''
+        self.files = set()  # hidden files that the child has made and not put in place or removed yet
         link.jobs[id] = self
 
     def source(self, channel, **kinds):
@@ -65,6 +66,10 @@ class Job(object):
         for words in records:
             if not self.link.ledger.note(words):
                 self.error = loads(words[1:])
+            elif words[:1] == b'F':
+                self.files.add(words[1:])
+            elif words[:1] == b'f':
+                self.files.discard(words[1:])
         if ended:
             self.link.drop(self.listener)
             self.listener = None
@@ -96,6 +101,12 @@ class Job(object):
         self.status = status
         if self.listener is not None:
             self.listen()
+        for path in self.files:  # it was ended before it could
+            try:
+                remove(path, False)
+            except OSError:
+                continue
+            self.link.note(b'f' + path)
         for sink in self.sinks.values():
             sink.close()
         for source in self.sources.values():
