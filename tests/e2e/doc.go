@@ -2,7 +2,11 @@
 //
 //   - parity: the tour under a stock strategy and under ours, compared result by result, and the machines file by file;
 //   - round trips: counted by a proxy on the way to the target;
-//   - first steps: what a user meets first (plugins, one ping, the tree, a warning when we fall back).
+//   - first steps: what a user meets first (plugins, one ping, the tree, a warning when we fall back);
+//   - connections: every engine of containers, alone and behind ssh, compared with the collections' own plugins;
+//   - topology: a chain of machines of which each sees the next one only, and what happens when it breaks;
+//   - stacks: every way to an account, and whether mitogen_get_stack tells the truth;
+//   - bare: a target without Python, on which the play installs it; passwords: nowhere to be seen.
 //
 // The fault tests are in tests/e2e/faults. All of it is behind the build tag e2e, since it needs root, Ansible, and on a fresh machine a minute
 // to build Debian roots:
