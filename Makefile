@@ -91,6 +91,8 @@ soak: build ## look for what happens rarely: shuffled race tests again and again
 	$(GO) test -race -shuffle on -count 10 -timeout 4h ./...
 	SPINDLE_TEST_ROOTS=$(ROOTS) SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle SPINDLE_TEST_KILLS=100 \
 		$(GO) test -tags e2e -count 1 -timeout 4h ./tests/e2e/faults/...
+	SPINDLE_TEST_ROOTS=$(ROOTS) SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle SPINDLE_TEST_ALL=1 \
+		$(GO) test -tags e2e -count 1 -timeout 4h -run TestTourIsTheSame ./tests/e2e
 
 clean: ## remove what was built here (not the roots)
 	rm -rf bin .cache

@@ -177,6 +177,9 @@ func playbooks(t *testing.T) string {
 func TestTourIsTheSame(t *testing.T) {
 	for _, v := range env.Versions {
 		for _, ours := range []string{"mitogen_linear", "mitogen_free", "mitogen_host_pinned"} {
+			if ours == "mitogen_host_pinned" && v != env.Versions[0] && os.Getenv("SPINDLE_TEST_ALL") == "" {
+				continue // it is free with another order; make soak does all nine
+			}
 			t.Run(v.Name+"/"+ours, func(t *testing.T) {
 				if os.Getenv("SPINDLE_TEST_ONLY_STOCK") != "" {
 					ours = strings.TrimPrefix(ours, "mitogen_")
