@@ -87,15 +87,6 @@ OPTIONS = {
         'ca_cert': _kubectl(['ansible_kubectl_ssl_ca_cert', 'ansible_kubectl_ca_cert'], 'SSL_CA_CERT'),
         'validate_certs': _kubectl(['ansible_kubectl_verify_ssl', 'ansible_kubectl_validate_certs'], 'VERIFY_SSL'),
     },
-    'setns': {
-        'kind': _option('mitogen_kind'),
-        'docker_path': _option('mitogen_docker_path'),
-        'podman_path': _option('mitogen_podman_path'),
-        'lxc_path': _option('mitogen_lxc_path'),
-        'lxc_info_path': _option('mitogen_lxc_info_path'),
-        'incus_path': _option('mitogen_incus_path'),
-        'machinectl_path': _option('mitogen_machinectl_path'),
-    },
     'doas': {'path': _option('ansible_doas_exe', env=['ANSIBLE_DOAS_EXE'])},
     'su': {'path': _option('ansible_become_exe', 'ansible_su_exe', env=['ANSIBLE_SU_EXE'])},
     'sudo': {

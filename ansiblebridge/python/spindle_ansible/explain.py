@@ -13,7 +13,6 @@ from spindle_ansible import config
 from spindle_ansible import connection as connection_mod
 from spindle_ansible import hops
 from spindle_ansible import methods
-from spindle_ansible import texts
 
 # The option of Ansible's own ssh plugin behind an argument.
 _SSH = {
@@ -60,9 +59,7 @@ class ExplainAction(ActionBase):
 def _shown(source, hop):
     kwargs = dict((k, v) for k, v in hop['kwargs'].items() if k != 'python_path')
     origins = dict((key, _origin(source, hop, key)) for key in kwargs)
-    if kwargs.get('password'):
-        kwargs['password'] = texts.HIDDEN
-    return {'host': source.inventory_name, 'method': hop['method'], 'kwargs': kwargs, 'origins': origins,
+    return {'host': source.inventory_name, 'method': hop['method'], 'kwargs': hops.hidden(kwargs), 'origins': origins,
             'python': hop['python'],
             'python_origin': _variable(source, 'ansible_python_interpreter')}
 

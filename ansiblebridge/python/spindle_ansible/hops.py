@@ -381,3 +381,16 @@ def host_hops(source, python, shell, become=True):
 def seconds(way):
     """How long a whole way may take to come up."""
     return sum(hop['kwargs'].get('connect_timeout') or 30 for hop in way)
+
+
+def hidden(kwargs):
+    """The same arguments with passwords and tokens hidden, to be shown."""
+    shown = dict(kwargs)
+    if shown.get('password'):
+        shown['password'] = texts.HIDDEN
+    args = shown.get('kubectl_args')
+    if args:
+        shown['kubectl_args'] = [
+            texts.HIDDEN if before in ('--password', '--token') else word
+            for before, word in zip([None] + args, args)]
+    return shown

@@ -5,7 +5,6 @@ from spindle_ansible import connection as connection_mod
 from spindle_ansible import discovery
 from spindle_ansible import hops
 from spindle_ansible import settings
-from spindle_ansible import texts
 
 
 class StackAction(ActionBase):
@@ -26,8 +25,8 @@ class StackAction(ActionBase):
             kwargs = dict((key, hop['kwargs'].get(key)) for key in hops.STACK[hop['method']])
             if kwargs['python_path'] is None:
                 kwargs['python_path'] = [discovered or hop['python'][0]]
-            if kwargs.get('password') and not self._spindle_shows_passwords():
-                kwargs['password'] = texts.HIDDEN
+            if not self._spindle_shows_passwords():
+                kwargs = hops.hidden(kwargs)
             entry = {'method': hop['method'], 'kwargs': kwargs}
             if hop.get('become'):
                 entry['enable_lru'] = True

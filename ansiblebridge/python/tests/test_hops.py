@@ -83,6 +83,14 @@ class HopsTest(unittest.TestCase):
         with self.assertRaisesRegex(AnsibleConnectionFailure, 'ansible_kubectl_kubeconfig'):
             self.only('kubectl', ansible_kubectl_kubeconfig={'a': 'b'})
 
+    def test_what_is_shown_holds_no_secrets(self):
+        kwargs = self.only('kubectl', ansible_kubectl_token='sesame', ansible_kubectl_password='open',
+                           ansible_kubectl_namespace='ns')
+        self.assertEqual(hops.hidden(kwargs)['kubectl_args'], ['-n', 'ns', '--password', '********', '--token', '********'])
+        self.assertIn('sesame', kwargs['kubectl_args'])
+        self.assertEqual(hops.hidden({'password': 'x'}), {'password': '********'})
+        self.assertEqual(hops.hidden({'password': None}), {'password': None})
+
     def test_setns(self):
         hop, = self.way('machinectl', ansible_user='bob', mitogen_machinectl_path='/m')
         self.assertEqual((hop['method'], hop['kwargs']['kind'], hop['kwargs']['machinectl_path']),
