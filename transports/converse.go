@@ -212,6 +212,15 @@ func (c *conversation) pump(fn func()) { c.pumps.Go(fn) }
 
 // fly writes the flight.
 func (c *conversation) fly() {
+	if lead := c.script.Lead; lead.IsSet() {
+		typed := append([]byte(lead.Reveal()), '\n')
+		_, err := c.link.Write(typed)
+		clear(typed)
+		if err != nil {
+			c.flown <- err
+			return
+		}
+	}
 	if c.link.Side() == nil || c.typeIn {
 		select {
 		case <-c.marker:

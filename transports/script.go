@@ -11,6 +11,9 @@ import (
 // Script is what a program may ask and complain about before the agent comes up. Patterns are looked for on the link's
 // Side (stderr or the terminal), or on stdout if there is no Side because all streams are one terminal.
 type Script struct {
+	// Lead, if set, is written to stdin at once, with a newline behind it, ahead of everything else: what a program reads that
+	// stands in front of the one that is to be started. It must have no newline in it.
+	Lead Secret
 	// Prompts are tried in order.
 	Prompts []Prompt
 	// Failures are tried in order, ahead of Prompts for a line that has ended.

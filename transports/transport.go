@@ -87,6 +87,30 @@ type Side interface {
 	io.Writer
 }
 
+// Resolver is a Dialer whose settings are words for something that others may have other words for.
+type Resolver interface {
+	// Resolve returns what stands behind the settings of a dial that starts from this machine. Equal answers are the same connection; an
+	// empty one says that the settings' own words are what counts. It may ask programs of this machine, and reaches no other. The answer
+	// is to be compared and not to be shown: a password may be in it.
+	Resolve(ctx context.Context) (string, error)
+}
+
+// Packer is a Link that may cross a network by way of which nothing is compressed yet. Links that are no Packer stay on one
+// machine, or see to it themselves, as the ssh program does.
+type Packer interface {
+	// Packs says whether frames on the link are to be packed (protocol.md §4).
+	Packs() bool
+}
+
+// Splitter is a Link whose program can be reached by way of further channels of the same connection, at a socket that it listens at.
+type Splitter interface {
+	// Splits says whether that lets more be under way at a time. It can be refused all the same.
+	Splits() bool
+	// Byway connects to the socket at path, on the far side; ctx covers no more than that. Write may block for as long as nobody reads
+	// there, and returns at once when Close is called, from any goroutine. What it was given must not be changed then.
+	Byway(ctx context.Context, path string) (io.WriteCloser, error)
+}
+
 // Splicer is a Link whose far side can hold content: what many programs there need is sent to it once.
 type Splicer interface {
 	// Splice puts a blob into the program's stdin, behind what was written before and ahead of what will be. form is that
@@ -145,8 +169,17 @@ type Booted struct {
 	Hello wire.Frame
 	// How names the way taken ("native", "binary", "local"), and Why says in a few words what decided for it.
 	How, Why string
+	// Plain says that frames are not to be packed, whatever the link says: the program that carries them compresses what it
+	// sends, or was told not to.
+	Plain bool
 	// Said are the last lines that came before the agent did, if [Script].Tell asks for them.
 	Said []string
 
 	side *sideLog
+}
+
+// Packs says whether frames to and from the agent are to be packed.
+func (b *Booted) Packs() bool {
+	l, ok := b.Link.(Packer)
+	return ok && l.Packs() && !b.Plain
 }

@@ -26,6 +26,18 @@ func Refuse(err error) error {
 	return &transports.ConnectError{Class: transports.BecomeFailed, Text: err.Error(), Err: errors.Unwrap(err)}
 }
 
+// Exe is the program of a become method, with the words that stand before its own arguments: users put a whole command there, such as
+// "sudo su -". Its path is all there is, where nobody took that apart, and its name where nothing is set.
+func Exe(words []string, path, name string) []string {
+	switch {
+	case len(words) > 0:
+		return words
+	case path != "":
+		return []string{path}
+	}
+	return []string{name}
+}
+
 // dialer is one account to be reached.
 type dialer struct {
 	plugin, user, command string

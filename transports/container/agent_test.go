@@ -89,6 +89,12 @@ func TestAgentBoots(t *testing.T) {
 			`echo "Unable to use a TTY - input is not a terminal or the right kind of file" >&2`,
 		},
 		{
+			"kubectl", "kubectl_path",
+			map[string]any{"pod": "web-0", "kubectl_args": []string{"-n", "shop", "--token", "s3cr3t"}},
+			[]string{"-n", "shop", "--user=spindle", "exec", "-it", "web-0", "--"},
+			`grep -q '"token":"s3cr3t"' "${KUBECONFIG%%:*}" || exit 65`,
+		},
+		{
 			"jail", "jexec_path",
 			map[string]any{"container": "www", "username": "deploy"},
 			[]string{"-U", "deploy", "www"},
@@ -171,7 +177,7 @@ func TestFailures(t *testing.T) {
 		{"missing tool", "lxc", "lxc_attach_path", lost, nil, []string{"Child start failed: [Errno 2] No such file or directory: '" + lost + "'. Command was: " + lost + " --clear-env"}, false},
 		{"no Python", "docker", "docker_path", noPython, nil, []string{"No usable Python was found on the target (tried /usr/bin/python3, python3)"}, false},
 		{"deadline", "docker", "docker_path", stuck, map[string]any{"connect_timeout": 0.3}, []string{transports.TextTimeout}, true},
-		{"no token in it", "kubectl", "kubectl_path", lost, map[string]any{"kubectl_args": []string{"--token", "s3cr3t"}}, []string{"Command was: " + lost + " --token *** exec -it web1"}, false},
+		{"missing tool behind a shell", "kubectl", "kubectl_path", lost, map[string]any{"kubectl_args": []string{"--token", "s3cr3t"}}, []string{transports.TextEOF, lost, "not found"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -10,16 +10,19 @@ import (
 	"al.essio.dev/pkg/shellescape"
 
 	"spindle/transports"
+	"spindle/transports/become"
 )
 
 // dialer is one container to be entered.
 type dialer struct {
 	method, user, container string
-	argv                    []string // what the program's own words follow
-	env                     []string // of the tool
+	argv                    []string          // what the program's own words follow
+	su                      []string          // in the container, what the program follows as one word; may be none
+	env                     []string          // of the tool
+	lead                    transports.Secret // what argv reads first
 	timeout                 time.Duration
 	hint                    string   // follows the lines of a tool that ended too early
-	hidden                  []string // words of argv that no error shows
+	hidden                  []string // words that no error shows
 }
 
 // made completes a dialer, unless there was a mistake in the settings.
@@ -52,9 +55,12 @@ func (d *dialer) Plan(_ context.Context, _ transports.Spawner, program []string)
 }
 
 func (d *dialer) plan(program []string) transports.Plan {
+	if d.su != nil {
+		program = append(slices.Clone(d.su), become.CommandLine(program))
+	}
 	return transports.Plan{
 		Command: transports.Command{Argv: slices.Concat(d.argv, program), Env: d.env},
-		Script:  transports.Script{Timeout: d.timeout},
+		Script:  transports.Script{Lead: d.lead, Timeout: d.timeout},
 		How:     d.method,
 		Explain: d.explain,
 	}

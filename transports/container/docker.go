@@ -11,6 +11,7 @@ func Docker(kwargs json.RawMessage) (transports.Dialer, error) {
 	s := Read("docker", kwargs)
 	user, name := s.Name("username"), s.Needed("container")
 	argv := append(s.tool("docker_path", "docker"), "exec", "--interactive")
+	argv = append(argv, s.Words("exec_args")...)
 	argv = append(append(argv, asUser(user)...), name)
 	return s.made(dialer{user: user, container: name, argv: argv, env: s.Env("env")})
 }

@@ -26,9 +26,15 @@ func Incus(kwargs json.RawMessage) (transports.Dialer, error) {
 	return s.daemon(s.tool("incus_path", "incus"), "--mode=non-interactive", "incus")
 }
 
-// daemon is what the clients of LXD and Incus have in common: containers live in projects, on remotes.
+// daemon is what the clients of LXD and Incus have in common: containers live in projects, on remotes. They enter as root, and for another
+// account it takes su, as the plugins of community.general have it.
 func (s *Settings) daemon(argv []string, mode, client string) (transports.Dialer, error) {
 	name, remote, project := s.Needed("container"), s.Name("remote"), s.Name("project")
+	var su []string
+	user := s.Name("username")
+	if user != "" {
+		su = []string{s.Path("su", "/bin/su"), user, "-c"}
+	}
 	ask := client + " info "
 	if project != "" {
 		argv = append(argv, "--project", project)
@@ -38,7 +44,7 @@ func (s *Settings) daemon(argv []string, mode, client string) (transports.Dialer
 		name = remote + ":" + name
 	}
 	argv = append(argv, "exec", mode, name, "--")
-	return s.made(dialer{container: name, argv: argv, hint: hint(client, ask+name+" --show-log")})
+	return s.made(dialer{user: user, container: name, argv: argv, su: su, hint: hint(client, ask+name+" --show-log")})
 }
 
 // hint helps on where a tool is of few words.

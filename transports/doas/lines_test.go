@@ -29,11 +29,11 @@ func TestLines(t *testing.T) {
 	} {
 		got := ""
 		switch {
-		case missing.MatchString(tt.line):
+		case missing().MatchString(tt.line):
 			got = "missing"
-		case wrong.MatchString(tt.line):
+		case wrong().MatchString(tt.line):
 			got = "wrong"
-		case refused.MatchString(tt.line):
+		case refused().MatchString(tt.line):
 			got = "refused"
 		}
 		if got != tt.want {

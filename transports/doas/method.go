@@ -21,8 +21,8 @@ func Factory(kwargs json.RawMessage) (transports.Dialer, error) {
 
 // dialer is one account to be reached.
 type dialer struct {
-	path, user   string
-	args         []string
+	exe, args    []string
+	user         string
 	conversation become.Conversation
 }
 
@@ -31,6 +31,7 @@ func parse(kwargs json.RawMessage) (*dialer, error) {
 		ConnectTimeout transports.Seconds `json:"connect_timeout"`
 		DoasArgs       []string           `json:"doas_args"`
 		DoasPath       string             `json:"doas_path"`
+		Exe            []string           `json:"exe"`
 		Password       transports.Secret  `json:"password"`
 		Prompts        []string           `json:"prompts"`
 		Username       string             `json:"username"`
@@ -38,14 +39,11 @@ func parse(kwargs json.RawMessage) (*dialer, error) {
 	if err := transports.ParseKwargs(kwargs, &k); err != nil {
 		return nil, err
 	}
-	d := &dialer{path: k.DoasPath, user: k.Username, conversation: become.Conversation{
+	d := &dialer{exe: become.Exe(k.Exe, k.DoasPath, "doas"), user: k.Username, conversation: become.Conversation{
 		Tool: "doas", Password: k.Password, Timeout: k.ConnectTimeout.Or(transports.DefaultTimeout),
 		Prompts: []*regexp.Regexp{become.PasswordPrompt(k.Prompts...)},
-		Wrong:   wrong, Missing: missing, Refused: refused, Silent: silent,
+		Wrong:   wrong(), Missing: missing(), Refused: refused(), Silent: silent,
 	}}
-	if d.path == "" {
-		d.path = "doas"
-	}
 	if d.user == "" {
 		d.user = "root"
 	}
@@ -74,7 +72,7 @@ func (d *dialer) plan(program []string) transports.Plan {
 
 // argv is the whole command line.
 func (d *dialer) argv(program []string) []string {
-	argv := append([]string{d.path}, d.args...)
+	argv := append(d.exe[:len(d.exe):len(d.exe)], d.args...)
 	argv = append(argv, "-u", d.user, "--")
 	return append(argv, program...)
 }

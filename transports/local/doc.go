@@ -7,7 +7,8 @@
 //
 // Every program is reaped as soon as it ends, asked for or not, and no thread is spent on waiting for it. Close makes
 // every Read and Write return, sends the group TERM, and KILL to what is left when the program itself has ended or when
-// the grace is over; it returns when the program is reaped. What a program that ended by itself has left running is
+// the grace is over; it returns when the program is reaped. Programs that have a terminal for everything are first given
+// a moment to end by the loss of that. What a program that ended by itself has left running is
 // not touched: it may be a daemon. A program that changed its uid (sudo) may be out of reach for signals; it loses
 // its streams and its terminal then, which ends it unless it is made to survive that.
 //

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -320,5 +321,40 @@ func TestDial(t *testing.T) {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("error = %q, want %q in it", err, part)
 		}
+	}
+}
+
+// Who loses a terminal that is all there is ends by that, if it does, and gets no signal that would have it take its time.
+func TestHangupComesBeforeTerm(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "signalled")
+	sp := local.Spawner{Hangup: time.Minute}
+	l, err := sp.Spawn(t.Context(), transports.Command{
+		Mode: transports.FullTTY,
+		Argv: []string{"/bin/sh", "-c", `trap '' HUP; trap 'echo TERM >"$1"' TERM; echo $$; read x; exit 3`, "sh", file},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	number(t, l)
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	e, err := l.Wait(t.Context())
+	if _, not := os.Stat(file); e.Code != 3 || err != nil || !os.IsNotExist(not) {
+		t.Errorf("%+v, %v; %v", e, err, not)
+	}
+	deaf, err := (&local.Spawner{Hangup: time.Millisecond}).Spawn(t.Context(), transports.Command{
+		Mode: transports.FullTTY, Argv: []string{"/bin/sh", "-c", "trap '' HUP; echo $$; exec sleep 1000"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	number(t, deaf)
+	if err := deaf.Close(); err != nil {
+		t.Error(err)
+	}
+	if e, err := deaf.Wait(t.Context()); e.Signal != "TERM" || err != nil {
+		t.Errorf("%+v, %v", e, err)
 	}
 }

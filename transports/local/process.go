@@ -126,15 +126,23 @@ func (p *process) doom() {
 func (p *process) end(grace time.Duration) error {
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
 		p.signal(sig)
-		timer := time.NewTimer(grace)
-		select {
-		case <-p.gone:
-			timer.Stop()
+		if p.endsIn(grace) {
 			return nil
-		case <-timer.C:
 		}
 	}
 	return errors.New("a program of another user goes on running")
+}
+
+// endsIn says whether the program is gone and reaped within this time.
+func (p *process) endsIn(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-p.gone:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 // signal signals the group, unless the program is gone.

@@ -14,6 +14,10 @@ import (
 // DefaultGrace is the time between TERM and KILL. An agent ends the tasks that it runs, and cleans up, in less.
 const DefaultGrace = 4 * time.Second
 
+// DefaultHangup is the time between the loss of a terminal for everything and TERM. It is enough for an agent that has nothing
+// to do. util-linux's su waits two seconds when it gets TERM, and not at all when what it has started ends by itself.
+const DefaultHangup = 500 * time.Millisecond
+
 // Spawner starts programs on this machine. They inherit this process's environment and directory. The zero value is
 // ready for use.
 //
@@ -22,6 +26,9 @@ const DefaultGrace = 4 * time.Second
 type Spawner struct {
 	// Grace is how long a program may take to end after TERM; DefaultGrace if zero.
 	Grace time.Duration
+	// Hangup is how long one whose terminal was for everything (FullTTY) may take to end after losing that, ahead of TERM;
+	// DefaultHangup if zero.
+	Hangup time.Duration
 }
 
 var _ transports.Spawner = (*Spawner)(nil)
@@ -58,7 +65,13 @@ func (sp *Spawner) Spawn(ctx context.Context, c transports.Command) (transports.
 	if grace <= 0 {
 		grace = DefaultGrace
 	}
-	return &link{s: s, p: p, grace: grace}, nil
+	l := &link{s: s, p: p, grace: grace}
+	if c.Mode == transports.FullTTY {
+		if l.hangup = sp.Hangup; l.hangup <= 0 {
+			l.hangup = DefaultHangup
+		}
+	}
+	return l, nil
 }
 
 // isDir tells a missing directory from a missing program: both are the same error of fork and exec.
@@ -75,11 +88,11 @@ func isDir(dir string) error {
 
 // link is a running program.
 type link struct {
-	s     *streams
-	p     *process
-	grace time.Duration
-	once  sync.Once
-	err   error // of Close
+	s             *streams
+	p             *process
+	grace, hangup time.Duration
+	once          sync.Once
+	err           error // of Close
 }
 
 func (l *link) Read(b []byte) (int, error)  { return read(l.s.out, b) }
@@ -120,7 +133,9 @@ func (l *link) Close() error {
 	l.once.Do(func() {
 		l.p.doom() // a leader may end because its terminal does
 		l.s.close()
-		l.err = l.p.end(l.grace)
+		if !l.p.endsIn(l.hangup) {
+			l.err = l.p.end(l.grace)
+		}
 	})
 	return l.err
 }

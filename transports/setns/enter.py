@@ -22,6 +22,7 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 
 pid, user, program = sys.argv[1], sys.argv[2], sys.argv[3:]
 child = None
+early = []
 
 
 def fail(text):
@@ -171,6 +172,9 @@ def run():
 
 
 def pass_on(number, frame):
+    if child is None:  # or not known yet: Python may come here between the fork and the name for it
+        early.append(number)
+        return
     if not child:
         os._exit(128 + number)
     try:
@@ -213,6 +217,8 @@ try:
     child = os.fork()
 except OSError as e:
     fail("cannot enter the container of process %s: %s." % (pid, e.strerror))
+for number in early:
+    pass_on(number, None)
 if child:
     stand_by()
 run()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,10 +40,15 @@ const withinPath = `PATH=` + usual + `; `
 
 const whoIsThere = withinPath + `echo "uid $(id -ru) $(id -u) gid $(id -rg) $(id -g) groups $(id -G)"
 echo "$HOME $SHELL $LOGNAME $USER $KEPT"; pwd; hostname; [ -d /proc/$$ ] && cat /proc/1/comm; readlink /proc/self/root
-ls -l /proc/$$/fd | grep -E -e '-> (ipc|uts|net|pid|mnt|user):' -e '-> /$'
+ls -l /proc/$$/fd 2>/dev/null | grep -E -e '-> (ipc|uts|net|pid|mnt|user):' -e '-> /$'
 ls /; echo $((0x$(sed -n 's/^SigIgn:\t//p' /proc/$$/status) & ~0x180000000))` // but for the C library's own two, which make leaves ignored
 
 func TestEnter(t *testing.T) {
+	if signal.Ignored(syscall.SIGHUP) { // under nohup, and a program would inherit that
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, syscall.SIGHUP)
+		t.Cleanup(func() { signal.Stop(c) })
+	}
 	pid := lab(t, passwd, group)
 	lost := "bin dev etc home lib proc root run sbin tmp usr"
 	for _, d := range []string{"lib32", "lib64", "libx32"} {

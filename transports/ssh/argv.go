@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,14 +56,26 @@ func (s *settings) options() []string {
 	return append(a, s.sshArgs...)
 }
 
-// argv is the whole command line of the binary, far command included.
-func (s *settings) argv(far []string) []string {
+// argv is the whole command line of the binary, far command included; noTTY refuses a terminal that ssh would ask for otherwise.
+func (s *settings) argv(far []string, noTTY bool) []string {
 	argv := append([]string{s.sshPath}, s.options()...)
+	if noTTY {
+		argv = append(argv, "-T")
+	}
 	argv = append(argv, s.hostname)
 	for _, word := range far {
 		argv = append(argv, quoteWord(word))
 	}
 	return argv
+}
+
+// wantsTTY says whether ssh_args ask for a terminal, as users do for the sake of what become starts. That has one of its own here, and one in
+// between would garble what the agent says.
+func (s *settings) wantsTTY() bool {
+	flags, err := parseArgs(s.sshArgs)
+	return err == nil && slices.ContainsFunc(flags, func(f argFlag) bool {
+		return f.letter == 't' || f.letter == 'o' && strings.HasPrefix(strings.ToLower(strings.TrimSpace(f.value)), "requesttty")
+	})
 }
 
 // farCommand is the one string that an exec request carries: the same that the binary makes of its arguments.

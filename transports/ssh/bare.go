@@ -85,6 +85,7 @@ func (d *Dialer) openShell(ctx context.Context, t *target, base *Client, why str
 	if err != nil {
 		return nil, err
 	}
+	c.packs = d.settings.compression
 	s := &shell{Client: c, about: transports.About{How: Native, Why: why}, ended: make(chan struct{})}
 	if s.about.Host, err = transports.AskHost(ctx, s); err != nil {
 		if lost := c.Err(); lost != nil {
@@ -135,8 +136,14 @@ func (s *shell) session(ctx context.Context, open func() (*session, error)) (tra
 			}()
 			return link.shared(), nil
 		}
+		freed := false // by one that ended while this one was being refused
+		select {
+		case <-ended:
+			freed = true
+		default:
+		}
 		others := s.leave(false)
-		if _, refused := errors.AsType[*gossh.OpenChannelError](err); !refused || others == 0 {
+		if _, refused := errors.AsType[*gossh.OpenChannelError](err); !refused || others == 0 && !freed {
 			return nil, err
 		}
 		select {

@@ -11,7 +11,12 @@ import (
 
 // dialBinary starts the ssh program by way of via and talks to it.
 func (d *Dialer) dialBinary(ctx context.Context, via transports.Spawner, p transports.Program, why string) (*transports.Booted, error) {
-	return d.binaryPlan(ctx, via, p.Argv, why).Dial(ctx, via, p)
+	b, err := d.binaryPlan(ctx, via, p.Argv, why).Dial(ctx, via, p)
+	if err != nil {
+		return nil, err
+	}
+	b.Plain = true // its own option says whether it compresses
+	return b, nil
 }
 
 // binaryPlan is how the ssh program starts another one on the host.
@@ -21,20 +26,39 @@ func (d *Dialer) binaryPlan(ctx context.Context, via transports.Spawner, program
 		names = d.names(ctx)
 	}
 	return transports.Plan{
-		Command: transports.Command{Argv: d.settings.argv(program), Mode: d.settings.mode()},
+		Command: transports.Command{Argv: d.settings.argv(program, d.mayGetTTY(ctx, via)), Mode: d.settings.mode()},
 		Script:  d.settings.script(names),
 		How:     Binary,
 		Why:     why,
 	}
 }
 
-// names are those by which ssh may call the host when it asks for a password; nil if that cannot be known.
-func (d *Dialer) names(ctx context.Context) []string {
+// mayGetTTY says whether ssh may ask for a terminal, because ssh_args say so, or the configuration, which is not known for the ssh of another
+// machine and for scripts. Where it is known not to, the command line is the one that users know.
+func (d *Dialer) mayGetTTY(ctx context.Context, via transports.Spawner) bool {
+	if d.settings.wantsTTY() || !isLocal(via) {
+		return true
+	}
+	c := d.configured(ctx)
+	return c == nil || slices.Contains([]string{"force", "true", "yes"}, c.one("requesttty"))
+}
+
+// configured is what ssh on this machine is told of the host; nil if that cannot be known.
+func (d *Dialer) configured(ctx context.Context) *config {
 	if checkExecutable(d.settings.sshPath) != nil {
 		return nil
 	}
 	c, err := d.resolver.resolve(ctx, d.settings.sshPath, d.settings.options(), d.settings.hostname)
 	if err != nil {
+		return nil
+	}
+	return c
+}
+
+// names are those by which ssh may call the host when it asks for a password; nil if that cannot be known.
+func (d *Dialer) names(ctx context.Context) []string {
+	c := d.configured(ctx)
+	if c == nil {
 		return nil
 	}
 	return []string{d.settings.hostname, c.one("hostname")}

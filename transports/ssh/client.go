@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	gossh "golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -20,7 +21,13 @@ type Client struct {
 	conn   *lossyConn
 	ssh    gossh.Conn
 	via    *Client // the connection that this one runs through, if that is its own
+	direct bool    // nothing but TCP is between here and there
+	packs  bool    // frames on its sessions are to be packed
 	done   chan struct{}
+
+	// adopt gives the goroutine that answers the server one session whose requests it is to read as well.
+	adopt    chan *session
+	adopting atomic.Bool
 
 	// tunnels is the same connection, for those that others run through or that forward an agent. The library's own
 	// type costs three goroutines, so idle ends do without.
@@ -73,6 +80,7 @@ func (d *Dialer) connectFor(ctx context.Context, t *target, base *Client, jump b
 		return nil, err
 	}
 	c.via = own
+	c.direct = via == nil && t.proxyCommand == ""
 	return c, nil
 }
 
@@ -132,7 +140,7 @@ func (d *Dialer) handshake(ctx context.Context, t *target, conn *lossyConn, jump
 	if check.changed {
 		t.forwardAgent = ""
 	}
-	c := &Client{target: t, conn: conn, ssh: sc, done: make(chan struct{})}
+	c := &Client{target: t, conn: conn, ssh: sc, done: make(chan struct{}), adopt: make(chan *session)}
 	if jump || t.forwardAgent != "" {
 		c.tunnels = gossh.NewClient(sc, channels, requests)
 		channels, requests = nil, nil
@@ -153,7 +161,7 @@ func (t *target) connected() *target {
 func (c *Client) serve(channels <-chan gossh.NewChannel, requests <-chan *gossh.Request) {
 	go func() {
 		defer close(c.done)
-		refuse(channels, requests)
+		c.answer(channels, requests)
 		_ = c.ssh.Wait()
 	}()
 	if c.target.forwardAgent != "" {
@@ -165,9 +173,13 @@ func (c *Client) serve(channels <-chan gossh.NewChannel, requests <-chan *gossh.
 	c.alive.start(c)
 }
 
-// refuse says no to everything that the server asks for, until it asks no more.
-func refuse(channels <-chan gossh.NewChannel, requests <-chan *gossh.Request) {
-	for channels != nil || requests != nil {
+// answer says no to everything that the server asks for, until it asks no more. It follows a session too, if it is given one: most connections
+// have just that, and are to have one goroutine for both.
+func (c *Client) answer(channels <-chan gossh.NewChannel, requests <-chan *gossh.Request) {
+	var adopted *session
+	var said <-chan *gossh.Request
+	adopt := c.adopt
+	for channels != nil || requests != nil || said != nil {
 		select {
 		case ch, ok := <-channels:
 			if !ok {
@@ -181,8 +193,29 @@ func refuse(channels <-chan gossh.NewChannel, requests <-chan *gossh.Request) {
 				continue
 			}
 			_ = r.Reply(false, nil) // this answers the server's keepalives too
+		case adopted = <-adopt:
+			said, adopt = adopted.requests, nil
+		case r, ok := <-said:
+			if !ok {
+				said = nil
+				adopted.end()
+				continue
+			}
+			adopted.hear(r)
 		}
 	}
+}
+
+// follow has somebody read what the server says about a session: whoever answers the server anyway, if that has none yet.
+func (c *Client) follow(s *session) {
+	if c.tunnels == nil && c.adopting.CompareAndSwap(false, true) {
+		select {
+		case c.adopt <- s:
+			return
+		case <-c.done:
+		}
+	}
+	go s.follow()
 }
 
 // Done is closed when the connection has ended.

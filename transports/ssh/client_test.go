@@ -552,3 +552,26 @@ func TestResolveSharesAnswers(t *testing.T) {
 		t.Errorf("asked %d times", bytes.Count(got, []byte("\n")))
 	}
 }
+
+// mitogen_ssh_compression is for our own frames natively; the program sees to itself.
+func TestCompressionIsOfFramesNatively(t *testing.T) {
+	l := needLab(t)
+	t.Parallel()
+	bothWays(t, func(t *testing.T, way string) {
+		s := l.startServer(t)
+		d := newDesk(t, l)
+		d.knows(s.known())
+		for _, on := range []bool{true, false} {
+			b := d.mustDial(way, d.kwargs(s, kw{"identity_file": d.identity(), "compression": on}))
+			if want := on && way == Native; b.Packs() != want {
+				t.Errorf("%s, compression %v: packs %v", way, on, b.Packs())
+			}
+			if b.Plain != (way == Binary) {
+				t.Errorf("%s: plain %v", way, b.Plain)
+			}
+			if err := b.Link.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

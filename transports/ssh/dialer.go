@@ -122,6 +122,7 @@ func (d *Dialer) dialNative(ctx context.Context, t *target, base *Client, p tran
 	if err != nil {
 		return nil, err
 	}
+	c.packs = d.settings.compression
 	link, err := c.spawn(ctx, transports.Command{Argv: p.Argv})
 	if err != nil {
 		_ = c.Close()

@@ -40,7 +40,7 @@ func (r reason) Error() string { return string(r) }
 
 // plan decides. The target is nil if How is Binary. An error means that time ran out.
 func (d *Dialer) plan(ctx context.Context) (Plan, *target, error) {
-	p := Plan{How: Binary, Argv: d.settings.argv(nil)}
+	p := Plan{How: Binary, Argv: d.settings.argv(nil, d.settings.wantsTTY())}
 	if d.settings.prefer == preferBinary {
 		p.Why = "spindle_ssh is binary"
 		return p, nil, nil

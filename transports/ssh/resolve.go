@@ -25,22 +25,28 @@ type resolver struct {
 
 	mu    sync.Mutex
 	known map[string]*config
+	// patterns are for hosts that need not be asked about, see uniform.go.
+	patterns map[string]*pattern
+	common   *config // the first answer, which others take from what they have in common with it
 }
 
 func newResolver() *resolver {
 	return &resolver{
 		slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
-		known: map[string]*config{},
+		known: map[string]*config{}, patterns: map[string]*pattern{},
 	}
 }
 
-// resolve runs exe with -G, the options and the host, or remembers. Equal questions asked meanwhile share one answer,
+// resolve runs exe with -G, the options and the host, or remembers, or knows without asking. Equal questions asked meanwhile share one answer,
 // and one deadline, the first asker's.
 func (r *resolver) resolve(ctx context.Context, exe string, options []string, host string) (*config, error) {
 	key := strings.Join(append([]string{exe, host}, options...), "\x00")
 	r.mu.Lock()
 	c := r.known[key]
 	r.mu.Unlock()
+	if c == nil {
+		c = r.derive(exe, options, host)
+	}
 	if c != nil {
 		return c, nil
 	}
@@ -58,13 +64,16 @@ func (r *resolver) resolve(ctx context.Context, exe string, options []string, ho
 		case <-run.Done():
 			return nil, run.Err()
 		}
-		c, err := query(run, exe, options, host)
-		if err == nil {
-			r.mu.Lock()
-			r.known[key] = c
-			r.mu.Unlock()
+		if c := r.derive(exe, options, host); c != nil { // others were asked about meanwhile
+			return c, nil
 		}
-		return c, err
+		c, err := query(run, exe, options, host)
+		if err != nil {
+			return nil, err
+		}
+		c = r.remember(key, c)
+		r.learn(exe, options, host, c)
+		return c, nil
 	})
 	select {
 	case got := <-answer:
@@ -75,6 +84,19 @@ func (r *resolver) resolve(ctx context.Context, exe string, options []string, ho
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// remember keeps an answer, in as little room as it needs beside the others.
+func (r *resolver) remember(key string, c *config) *config {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.common == nil {
+		r.common = c
+	} else {
+		c = c.sharing(r.common)
+	}
+	r.known[key] = c
+	return c
 }
 
 // baseline is what exe would do without any configuration and option: the defaults of exactly this version.

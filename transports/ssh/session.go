@@ -35,6 +35,21 @@ func (c *Client) spawn(ctx context.Context, cmd transports.Command) (*session, e
 
 // start runs a command line in the account's login shell.
 func (c *Client) start(ctx context.Context, mode transports.Mode, line string) (*session, error) {
+	channel, requests, err := c.open(ctx, "session", nil)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{client: c, channel: channel, requests: requests, over: make(chan struct{})}
+	c.follow(s)
+	if err := s.request(mode, line); err != nil {
+		go func() { _ = s.channel.Close() }()
+		return nil, c.startError("start program", err)
+	}
+	return s, nil
+}
+
+// open opens a channel.
+func (c *Client) open(ctx context.Context, kind string, payload []byte) (gossh.Channel, <-chan *gossh.Request, error) {
 	type opened struct {
 		channel  gossh.Channel
 		requests <-chan *gossh.Request
@@ -42,7 +57,7 @@ func (c *Client) start(ctx context.Context, mode transports.Mode, line string) (
 	}
 	result := make(chan opened, 1)
 	go func() {
-		channel, requests, err := c.ssh.OpenChannel("session", nil)
+		channel, requests, err := c.ssh.OpenChannel(kind, payload)
 		result <- opened{channel, requests, err}
 	}()
 	var o opened
@@ -55,18 +70,12 @@ func (c *Client) start(ctx context.Context, mode transports.Mode, line string) (
 				_ = o.channel.Close()
 			}
 		}()
-		return nil, expired(ctx, ctx.Err())
+		return nil, nil, expired(ctx, ctx.Err())
 	}
 	if o.err != nil {
-		return nil, c.startError("open session", o.err)
+		return nil, nil, c.startError("open "+kind, o.err)
 	}
-	s := &session{client: c, channel: o.channel, over: make(chan struct{})}
-	go s.follow(o.requests)
-	if err := s.request(mode, line); err != nil {
-		go func() { _ = s.channel.Close() }()
-		return nil, c.startError("start program", err)
-	}
-	return s, nil
+	return o.channel, o.requests, nil
 }
 
 // startError is the error for a session that did not come about.
@@ -79,16 +88,23 @@ func (c *Client) startError(what string, err error) error {
 
 // session is one program on a Client that has it for itself: Close ends the connection too.
 type session struct {
-	client  *Client
-	channel gossh.Channel
-	tty     bool
+	client   *Client
+	channel  gossh.Channel
+	requests <-chan *gossh.Request
+	tty      bool
 
 	over   chan struct{} // closed when the channel is
 	exited bool          // the fields below are set once over is closed
 	exit   transports.Exit
 }
 
-var _ transports.Link = (*session)(nil)
+var (
+	_ transports.Link   = (*session)(nil)
+	_ transports.Packer = (*session)(nil)
+)
+
+// Packs says whether mitogen_ssh_compression is on: natively, it is our own frames that are compressed.
+func (s *session) Packs() bool { return s.client.packs }
 
 // request sends everything that starts the program, in one flight.
 func (s *session) request(mode transports.Mode, line string) error {
@@ -157,34 +173,44 @@ func rawTerminal() ptyRequest {
 }
 
 // follow reads what the server says about the program until the channel ends.
-func (s *session) follow(requests <-chan *gossh.Request) {
-	defer close(s.over)
-	for r := range requests {
-		switch r.Type {
-		case "exit-status":
-			var m struct{ Status uint32 }
-			if gossh.Unmarshal(r.Payload, &m) == nil {
-				s.exited, s.exit = true, transports.Exit{Code: int(m.Status)}
-			}
-		case "exit-signal":
-			var m struct {
-				Signal     string
-				CoreDumped bool
-				Message    string
-				Lang       string
-			}
-			if gossh.Unmarshal(r.Payload, &m) == nil {
-				s.exited, s.exit = true, transports.Exit{Code: -1, Signal: m.Signal, Text: m.Message}
-			}
-		}
-		_ = r.Reply(false, nil)
+func (s *session) follow() {
+	for r := range s.requests {
+		s.hear(r)
 	}
+	s.end()
+}
+
+// hear takes one thing that the server says.
+func (s *session) hear(r *gossh.Request) {
+	switch r.Type {
+	case "exit-status":
+		var m struct{ Status uint32 }
+		if gossh.Unmarshal(r.Payload, &m) == nil {
+			s.exited, s.exit = true, transports.Exit{Code: int(m.Status)}
+		}
+	case "exit-signal":
+		var m struct {
+			Signal     string
+			CoreDumped bool
+			Message    string
+			Lang       string
+		}
+		if gossh.Unmarshal(r.Payload, &m) == nil {
+			s.exited, s.exit = true, transports.Exit{Code: -1, Signal: m.Signal, Text: m.Message}
+		}
+	}
+	_ = r.Reply(false, nil)
+}
+
+// end is called when the channel has ended.
+func (s *session) end() {
 	if !s.exited {
 		s.exit = transports.Exit{Code: -1, Text: "the server did not say how the program ended"}
 		if lost := s.client.Err(); lost != nil {
 			s.exit.Text = lost.Error()
 		}
 	}
+	close(s.over)
 }
 
 // ended turns the end of a stream into what it means: the library reports a lost connection as a plain end.

@@ -110,7 +110,7 @@ var rules = map[string]rule{
 	"stdinnull":               {verdict: toBinary},
 	"sessiontype":             {verdict: toBinary},
 	"remotecommand":           {verdict: toBinary},
-	"requesttty":              {honoured, limitTTY},
+	"requesttty":              {verdict: ignored}, // become has terminals of its own, where one is needed
 	"sendenv":                 {verdict: honoured},
 	"setenv":                  {verdict: honoured},
 	"permitlocalcommand":      {honoured, limitLocalCommand},
@@ -211,13 +211,6 @@ func limitLogLevel(c *config) string {
 func limitControlPath(c *config) string {
 	if c.set("controlpath") {
 		return fmt.Sprintf("option %s shares a connection between ssh processes", printed(c, "controlpath"))
-	}
-	return ""
-}
-
-func limitTTY(c *config) string {
-	if c.one("requesttty") == "force" {
-		return `option "requesttty force" is left to the ssh binary`
 	}
 	return ""
 }

@@ -76,7 +76,7 @@ func TestJudge(t *testing.T) {
 		{"bindaddress eth0", `option "bindaddress eth0" is no IP address`},
 		{"bindaddress ::1", ""},
 		{"proxycommand -", `option "proxycommand -" uses ssh's own stdin`},
-		{"requesttty force", `option "requesttty force" is left to the ssh binary`},
+		{"requesttty force", ""},
 		{"requesttty true", ""},
 		{"preferredauthentications gssapi-with-mic", `option "preferredauthentications gssapi-with-mic" names no method that the native client has`},
 		{"preferredauthentications gssapi-with-mic,password", ""},

@@ -39,9 +39,9 @@ func TestLines(t *testing.T) {
 	} {
 		got := ""
 		switch {
-		case wrong.MatchString(tt.line):
+		case wrong().MatchString(tt.line):
 			got = "wrong"
-		case refused.MatchString(tt.line):
+		case refused().MatchString(tt.line):
 			got = "refused"
 		}
 		if got != tt.want {

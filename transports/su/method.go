@@ -23,14 +23,15 @@ func Factory(kwargs json.RawMessage) (transports.Dialer, error) {
 
 // dialer is one account to be reached.
 type dialer struct {
-	path, user   string
-	args         []string
+	exe, args    []string
+	user         string
 	conversation become.Conversation
 }
 
 func parse(kwargs json.RawMessage) (*dialer, error) {
 	var k struct {
 		ConnectTimeout transports.Seconds `json:"connect_timeout"`
+		Exe            []string           `json:"exe"`
 		Password       transports.Secret  `json:"password"`
 		Prompts        []string           `json:"prompts"`
 		SuArgs         []string           `json:"su_args"`
@@ -40,14 +41,11 @@ func parse(kwargs json.RawMessage) (*dialer, error) {
 	if err := transports.ParseKwargs(kwargs, &k); err != nil {
 		return nil, err
 	}
-	d := &dialer{path: k.SuPath, user: k.Username, args: k.SuArgs, conversation: become.Conversation{
+	d := &dialer{exe: become.Exe(k.Exe, k.SuPath, "su"), user: k.Username, args: k.SuArgs, conversation: become.Conversation{
 		Tool: "su", Password: k.Password, Timeout: k.ConnectTimeout.Or(transports.DefaultTimeout),
 		Prompts: []*regexp.Regexp{become.PasswordPrompt(k.Prompts...)},
-		Wrong:   wrong, Refused: refused, Silent: silent,
+		Wrong:   wrong(), Refused: refused(), Silent: silent,
 	}}
-	if d.path == "" {
-		d.path = "su"
-	}
 	if d.user == "" {
 		d.user = "root"
 	}
@@ -75,6 +73,6 @@ func (d *dialer) plan(program []string) transports.Plan {
 
 // argv is the whole command line; the user stands between the options and the command.
 func (d *dialer) argv(program []string) []string {
-	argv := append([]string{d.path}, d.args...)
+	argv := append(d.exe[:len(d.exe):len(d.exe)], d.args...)
 	return append(argv, d.user, "-c", become.CommandLine(program))
 }

@@ -7,7 +7,8 @@ import (
 
 // settings are what sudo is to be told.
 type settings struct {
-	path, user        string
+	exe               []string
+	user              string
 	preserveEnv       bool
 	setHome           bool
 	login             bool
@@ -17,7 +18,7 @@ type settings struct {
 
 // argv is the whole command line; users' sudoers and playbooks know its order.
 func (s *settings) argv(program []string) []string {
-	argv := []string{s.path, "-p", prompt, "-u", s.user}
+	argv := append(s.exe[:len(s.exe):len(s.exe)], "-p", prompt, "-u", s.user)
 	if s.preserveEnv {
 		argv = append(argv, "-E")
 	}

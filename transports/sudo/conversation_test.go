@@ -23,7 +23,7 @@ func TestPrompts(t *testing.T) {
 		{"sudo-rs, asterisks", "[sudo: mitogen-sudo-prompt:] Password: **", false},
 		{"another prompt", "[sudo] password for u: ", false},
 	} {
-		got := asks.MatchString(tt.partial) && !framed.MatchString(tt.partial)
+		got := asks().MatchString(tt.partial) && !framed().MatchString(tt.partial)
 		if got != tt.want {
 			t.Errorf("%s: %q is a prompt: %v", tt.name, tt.partial, got)
 		}
@@ -69,9 +69,9 @@ func TestLines(t *testing.T) {
 	} {
 		got := ""
 		switch {
-		case wrong.MatchString(tt.line):
+		case wrong().MatchString(tt.line):
 			got = "wrong"
-		case refused.MatchString(tt.line):
+		case refused().MatchString(tt.line):
 			got = "refused"
 		}
 		if got != tt.want {

@@ -28,6 +28,7 @@ type dialer struct {
 func parse(kwargs json.RawMessage) (*dialer, error) {
 	var k struct {
 		ConnectTimeout transports.Seconds `json:"connect_timeout"`
+		Exe            []string           `json:"exe"`
 		Password       transports.Secret  `json:"password"`
 		SudoArgs       []string           `json:"sudo_args"`
 		SudoPath       string             `json:"sudo_path"`
@@ -36,12 +37,9 @@ func parse(kwargs json.RawMessage) (*dialer, error) {
 	if err := transports.ParseKwargs(kwargs, &k); err != nil {
 		return nil, err
 	}
-	s := settings{path: k.SudoPath}
+	s := settings{exe: become.Exe(k.Exe, k.SudoPath, "sudo")}
 	if err := s.parse(k.SudoArgs); err != nil {
 		return nil, err
-	}
-	if s.path == "" {
-		s.path = "sudo"
 	}
 	if k.Username != "" {
 		s.user = k.Username
@@ -51,7 +49,7 @@ func parse(kwargs json.RawMessage) (*dialer, error) {
 	}
 	return &dialer{s, become.Conversation{
 		Tool: "sudo", Password: k.Password, Timeout: k.ConnectTimeout.Or(transports.DefaultTimeout),
-		Prompts: []*regexp.Regexp{asks}, Unless: framed, Wrong: wrong, Others: true, Refused: refused, Silent: silent,
+		Prompts: []*regexp.Regexp{asks()}, Unless: framed(), Wrong: wrong(), Others: true, Refused: refused(), Silent: silent,
 	}}, nil
 }
 

@@ -63,7 +63,7 @@ func (h Call) check(body int) string {
 
 func (h Result) check(body int) string {
 	return first(
-		unless(h.Status <= StatusFault, reasonStatus),
+		unless(h.Status <= StatusStale, reasonStatus),
 		// With one of them within the body, the other is what is left of it, and their sum cannot wrap.
 		within(h.OutLen, body, reasonOutput),
 		unless(h.OutLen+h.ErrLen == body, reasonOutput),
@@ -101,3 +101,11 @@ func (Log) check(body int) string { return noBody(body) }
 func (Ping) check(body int) string { return noBody(body) }
 
 func (Bye) check(body int) string { return noBody(body) }
+
+func (Packed) check(int) string { return "" }
+
+func (h Byway) check(body int) string { return first(size(h.Count), noBody(body)) }
+
+func (h Part) check(body int) string {
+	return first(channel(h.Channel), unless(h.Offset >= 0, reasonSize), within(body, ChunkMax, reasonChunk))
+}

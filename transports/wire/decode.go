@@ -18,7 +18,7 @@ func decode(k Kind, s *scalars) Header {
 	case KindResult:
 		s.array(6)
 		return Result{
-			Status: Status(s.upTo(int64(StatusFault), reasonStatus)),
+			Status: Status(s.upTo(int64(StatusStale), reasonStatus)),
 			RC:     s.int(),
 			OutLen: s.int(),
 			ErrLen: s.int(),
@@ -58,6 +58,15 @@ func decode(k Kind, s *scalars) Header {
 	case KindBye:
 		s.array(1)
 		return Bye{Reason: s.str()}
+	case KindPacked:
+		s.array(1)
+		return Packed{Fresh: s.bool()}
+	case KindByway:
+		s.array(2)
+		return Byway{Count: s.int(), Path: s.str()}
+	case KindPart:
+		s.array(3)
+		return Part{Channel: s.int(), Offset: s.int64(), Last: s.bool()}
 	}
 	s.fail("unknown kind")
 	return nil

@@ -29,6 +29,8 @@
 //     [*ProtocolError].
 //   - Frame.Body is a slice of its own, of exactly the body's size, and belongs
 //     to whoever holds the Frame. Nothing in the package keeps a reference.
+//   - PACKED frames hold others. [Packer] makes them and [Unpacker], in a Reader's place, opens them: what one inflates
+//     to is bounded by [MaxPacked], and an idle link holds no more than [PastMax] bytes for each direction.
 //   - Next gives io.EOF only between two frames, and every error is final: the
 //     stream cannot be trusted behind it.
 //

@@ -212,3 +212,21 @@ func (h Bye) encode(e *encoder) {
 	e.array(1)
 	e.str(h.Reason)
 }
+
+func (h Packed) encode(e *encoder) {
+	e.array(1)
+	e.bool(h.Fresh)
+}
+
+func (h Byway) encode(e *encoder) {
+	e.array(2)
+	e.int(h.Count)
+	e.str(h.Path)
+}
+
+func (h Part) encode(e *encoder) {
+	e.array(3)
+	e.int(h.Channel)
+	e.int64(h.Offset)
+	e.bool(h.Last)
+}

@@ -2,7 +2,7 @@ package wire
 
 import "time"
 
-// Header is the fixed part of a frame. The set is closed: exactly the fifteen
+// Header is the fixed part of a frame. The set is closed: exactly the eighteen
 // types below, used as values.
 type Header interface {
 	// Kind returns the kind of the frames that have this header.
@@ -121,6 +121,27 @@ type Bye struct {
 	Reason string
 }
 
+// Packed stands for whole frames. The body is a piece of a deflate stream (RFC 1951) that inflates to them, less the
+// four bytes that each flush ends with: the next piece of the link's stream in this direction, or, with Fresh set, one
+// that refers to nothing before it. See [Packer] and [Unpacker].
+type Packed struct {
+	Fresh bool
+}
+
+// Byway asks an agent to take the input of a call by way of Count further connections, and is its answer: how many it takes, and at the
+// socket of which path.
+type Byway struct {
+	Count int
+	Path  string
+}
+
+// Part carries at most [ChunkMax] bytes of a channel, in its body, with their place in it. Last says that the channel ends there.
+type Part struct {
+	Channel int
+	Offset  int64
+	Last    bool
+}
+
 // Kind implements Header.
 func (Hello) Kind() Kind { return KindHello }
 
@@ -165,3 +186,12 @@ func (Ping) Kind() Kind { return KindPing }
 
 // Kind implements Header.
 func (Bye) Kind() Kind { return KindBye }
+
+// Kind implements Header.
+func (Packed) Kind() Kind { return KindPacked }
+
+// Kind implements Header.
+func (Byway) Kind() Kind { return KindByway }
+
+// Kind implements Header.
+func (Part) Kind() Kind { return KindPart }

@@ -14,14 +14,21 @@ const (
 	MaxHeader = 64 << 10
 	// MaxBlob bounds the encoded content of one BLOB frame.
 	MaxBlob = 1 << 20
-	// ChunkMax bounds the body of a DATA frame.
+	// ChunkMax bounds the body of a DATA or PART frame.
 	ChunkMax = 128 << 10
 	// WindowInitial is the credit that each direction of each channel starts with.
 	WindowInitial = 256 << 10
-	// WindowBulk is the credit that a bulk receiver keeps open.
-	WindowBulk = 2 << 20
+	// WindowBulk is the credit that a bulk receiver keeps open. It grants a quarter at a time, and what is open then is
+	// still more than the 2 MiB that an SSH channel lets through: on a long line that is the limit, and not we.
+	WindowBulk = 3 << 20
+	// MaxByways is how many byways an agent opens for one input, and keeps WindowBulk open for each.
+	MaxByways = 4
 	// InlineMax bounds output and errors together inside a RESULT; what is larger goes ahead as DATA.
 	InlineMax = 256 << 10
+	// MaxPacked bounds what a PACKED frame inflates to.
+	MaxPacked = 512 << 10
+	// PastMax is how far a piece of a PACKED stream may refer back beyond its own beginning.
+	PastMax = 8 << 10
 )
 
 // Kind is the type of a frame. It decides which elements the header has and
@@ -45,6 +52,9 @@ const (
 	KindLog
 	KindPing
 	KindBye
+	KindPacked
+	KindByway
+	KindPart
 )
 
 var kindNames = [...]string{
@@ -63,10 +73,13 @@ var kindNames = [...]string{
 	KindLog:    "LOG",
 	KindPing:   "PING",
 	KindBye:    "BYE",
+	KindPacked: "PACKED",
+	KindByway:  "BYWAY",
+	KindPart:   "PART",
 }
 
 // Valid reports whether the protocol knows the kind.
-func (k Kind) Valid() bool { return k >= KindHello && k <= KindBye }
+func (k Kind) Valid() bool { return k >= KindHello && k <= KindPart }
 
 // String returns the kind's name as docs/protocol.md spells it.
 func (k Kind) String() string {

@@ -44,7 +44,7 @@ func TestDocument(t *testing.T) {
 			t.Errorf("%s has %d elements here, %d in the document", m[2], elements[m[2]], got)
 		}
 	}
-	if kinds != int(KindBye) || statuses != int(StatusFault)+1 {
+	if kinds != int(KindPart) || statuses != int(StatusStale)+1 {
 		t.Errorf("the document lists %d kinds and %d statuses", kinds, statuses)
 	}
 }

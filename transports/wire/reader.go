@@ -1,15 +1,14 @@
 package wire
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"io"
 )
 
 const (
-	// bufferSize holds many small frames for one read of the stream, and is small
-	// enough for ten thousand idle links. Bodies above it are read past the buffer.
+	// bufferSize holds many small frames for one read of the stream. Only links that
+	// are busy have such a buffer. Bodies above it are read past it.
 	bufferSize = 8 << 10
 	// trust is how many bytes may be allocated for each byte that came. With it the
 	// body of the largest DATA frame is allocated at once when one buffer of the frame
@@ -21,13 +20,13 @@ const (
 
 // Reader takes frames from a stream. It belongs to one goroutine.
 type Reader struct {
-	br  *bufio.Reader
+	br  ahead
 	err error
 }
 
 // NewReader returns a Reader that reads ahead from r.
 func NewReader(r io.Reader) *Reader {
-	return &Reader{br: bufio.NewReaderSize(r, bufferSize)}
+	return &Reader{br: ahead{r: r}}
 }
 
 // Next returns the next frame, whose header keeps all rules of its kind and whose
@@ -66,7 +65,7 @@ func (r *Reader) next() (Frame, error) {
 	}
 	rest := int(binary.BigEndian.Uint32(prefix)) + 4 - prefixLen
 	kind, id := Kind(prefix[4]), binary.BigEndian.Uint32(prefix[5:])
-	_, _ = r.br.Discard(prefixLen) // cannot fail: they are buffered
+	r.br.Discard(prefixLen)
 	if !kind.Valid() {
 		return Frame{}, &ProtocolError{Kind: kind, ID: id, Reason: "unknown kind"}
 	}
@@ -99,7 +98,7 @@ func (r *Reader) header(kind Kind, id uint32, rest int) (h Header, spill []byte,
 	s := scalars{buf: window, limit: min(rest, MaxHeader)}
 	h = decode(kind, &s)
 	if !s.short && s.fault == "" {
-		_, _ = r.br.Discard(s.at) // cannot fail: they are buffered
+		r.br.Discard(s.at)
 		return h, nil, s.at, nil
 	}
 	var gathered []byte
@@ -107,7 +106,7 @@ func (r *Reader) header(kind Kind, id uint32, rest int) (h Header, spill []byte,
 		have := len(gathered)
 		more := make([]byte, min(s.limit, 2*len(s.buf)))
 		copy(more, gathered)
-		if _, err := io.ReadFull(r.br, more[have:]); err != nil {
+		if _, err := io.ReadFull(&r.br, more[have:]); err != nil {
 			return nil, nil, 0, inside(err)
 		}
 		gathered = more
@@ -131,7 +130,7 @@ func (r *Reader) body(spill []byte, size, seen int) ([]byte, error) {
 		grown := make([]byte, step)
 		copy(grown, body)
 		body = grown
-		if _, err := io.ReadFull(r.br, body[filled:]); err != nil {
+		if _, err := io.ReadFull(&r.br, body[filled:]); err != nil {
 			return nil, inside(err)
 		}
 		filled = step

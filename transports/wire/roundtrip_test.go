@@ -136,6 +136,12 @@ func scalarsOf(h Header) []any {
 		return []any{h.Reply, h.Stamp}
 	case Bye:
 		return []any{h.Reason}
+	case Packed:
+		return []any{h.Fresh}
+	case Byway:
+		return []any{i(h.Count), h.Path}
+	case Part:
+		return []any{i(h.Channel), h.Offset, h.Last}
 	}
 	panic("unknown header")
 }

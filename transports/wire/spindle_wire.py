@@ -8,13 +8,15 @@
 # native str); pack() takes unicode as well. bin elements are byte strings always.
 import struct
 import sys
+import zlib
 
 PROTO = 1
 
-HELLO, READY, CALL, RESULT, CANCEL, SPAWN, DATA, EOF, EXIT, CREDIT, BLOB, SPLICE, LOG, PING, BYE = range(1, 16)
+HELLO, READY, CALL, RESULT, CANCEL, SPAWN, DATA, EOF, EXIT, CREDIT, BLOB, SPLICE, LOG, PING, BYE, PACKED, BYWAY, PART = \
+    range(1, 19)
 
 STATUS_OK, STATUS_ERROR, STATUS_UNREACHABLE, STATUS_FAILED, STATUS_CANCELLED, STATUS_TIMEOUT, \
-    STATUS_UNKNOWN_CLOSURE, STATUS_FAULT = range(8)
+    STATUS_UNKNOWN_CLOSURE, STATUS_FAULT, STATUS_STALE = range(9)
 
 FLAG_MORE, FLAG_NOREPLY, FLAG_STREAM = 1, 2, 4
 CHANNEL_IN, CHANNEL_OUT, CHANNEL_ERR = range(3)
@@ -25,18 +27,21 @@ MAX_FRAME = (1 << 20) + (64 << 10)
 MAX_HEADER = 64 << 10
 MAX_BLOB = 1 << 20
 MAX_TEXT = 24 << 10
+MAX_PACKED = 512 << 10
 CHUNK_MAX = 128 << 10
 WINDOW_INITIAL = 256 << 10
-WINDOW_BULK = 2 << 20
+WINDOW_BULK = 3 << 20
+MAX_BYWAYS = 4
 INLINE_MAX = 256 << 10
 
 KIND_NAMES = (None, 'HELLO', 'READY', 'CALL', 'RESULT', 'CANCEL', 'SPAWN', 'DATA', 'EOF', 'EXIT', 'CREDIT', 'BLOB',
-              'SPLICE', 'LOG', 'PING', 'BYE')
+              'SPLICE', 'LOG', 'PING', 'BYE', 'PACKED', 'BYWAY', 'PART')
 
 # The elements of each kind's header: i int, s str, b bin, o bool.
-_WIRE_SCHEMAS = (None, 'isis', 'iisi', 'ssbiii', 'iiiiis', 's', 'ii', 'i', 'i', 'iis', 'ii', 'bii', 'ibi', 'iss', 'oi', 's')
+_WIRE_SCHEMAS = (None, 'isis', 'iisi', 'ssbiii', 'iiiiis', 's', 'ii', 'i', 'i', 'iis', 'ii', 'bii', 'ibi', 'iss', 'oi', 's', 'o', 'is',
+                 'iio')
 # Kinds that have no body.
-_WIRE_BODILESS = frozenset((CANCEL, EOF, EXIT, CREDIT, SPLICE, LOG, PING, BYE))
+_WIRE_BODILESS = frozenset((CANCEL, EOF, EXIT, CREDIT, SPLICE, LOG, PING, BYE, BYWAY))
 
 _WIRE_PY3 = sys.version_info[0] > 2
 _WIRE_INTS = (int,) if _WIRE_PY3 else (int, long)  # noqa: F821
@@ -128,7 +133,7 @@ def _wire_check(kind, header, size):
             return 'digest is not 32 bytes'
         return None
     elif kind == RESULT:
-        if not 0 <= header[0] <= STATUS_FAULT:
+        if not 0 <= header[0] <= STATUS_STALE:
             return 'unknown status'
         if header[2] < 0 or header[3] < 0 or header[2] + header[3] != size:
             return 'out_len and err_len are not the body'
@@ -150,6 +155,13 @@ def _wire_check(kind, header, size):
     elif kind == CREDIT:
         if not 0 <= header[1] <= 0x7fffffff:
             return 'size or count out of range'
+    elif kind == BYWAY:
+        return None if 0 <= header[0] <= 0x7fffffff else 'size or count out of range'
+    elif kind == PART:
+        if header[1] < 0:
+            return 'size or count out of range'
+        if size > CHUNK_MAX:
+            return 'more than %d bytes of data' % CHUNK_MAX
     elif kind == SPLICE:
         if len(header[1]) != 32:
             return 'digest is not 32 bytes'
@@ -206,7 +218,7 @@ def _wire_bin(raw):
 
 def pack_head(kind, id, header, body_len):
     """Everything of a frame but its body, which the caller sends behind it unchanged."""
-    if not isinstance(kind, _WIRE_INTS) or not 1 <= kind <= 15:
+    if not isinstance(kind, _WIRE_INTS) or not 1 <= kind <= PART:
         raise ProtocolError('unknown kind')
     schema = _WIRE_SCHEMAS[kind]
     if len(header) != len(schema):
@@ -402,7 +414,7 @@ class Decoder(object):
                 return None
         total = self._need
         length, kind, id = _wire_prefix.unpack(self._front(9))
-        if not 1 <= kind <= 15:
+        if not 1 <= kind <= PART:
             raise ProtocolError('unknown kind')
         limit = min(total, 9 + MAX_HEADER)
         first = self._chunks[0]
@@ -481,3 +493,53 @@ class Decoder(object):
             return chunk
         # A view saves a copy when several parts are joined; Python 2 cannot join views.
         return memoryview(chunk)[at:stop] if _WIRE_PY3 else chunk[at:stop]
+
+
+# What a sync flush ends with, which is left out.
+_WIRE_TAIL = b'\0\0\xff\xff'
+
+
+class Packer(object):
+    """Makes PACKED frames for one direction of a link: the pieces of one stream, or, if fresh, one that refers to nothing."""
+
+    def __init__(self, level, fresh=False):
+        self._fresh = fresh
+        # No further back than receivers remember.
+        self._stream = zlib.compressobj(level, zlib.DEFLATED, -13)
+
+    def pack(self, frames):
+        """A PACKED frame in the place of whole frames."""
+        body = self._stream.compress(frames) + self._stream.flush(zlib.Z_SYNC_FLUSH)
+        return pack(PACKED, 0, (self._fresh,), body[:-4])
+
+
+class Unpacker(object):
+    """Opens the PACKED frames of one direction of a link, in their order."""
+
+    def __init__(self):
+        self._stream = zlib.decompressobj(-15)
+
+    def unpack(self, fresh, body):
+        """The frames in the place of which one came."""
+        stream = zlib.decompressobj(-15) if fresh else self._stream
+        try:
+            data = stream.decompress(body + _WIRE_TAIL, MAX_PACKED + 1)
+        except zlib.error:
+            data = None
+        if data is None or stream.unused_data:
+            raise _wire_error(PACKED, 'is no piece of a deflate stream')
+        if len(data) > MAX_PACKED:
+            raise _wire_error(PACKED, 'inflates to more than %d bytes' % MAX_PACKED)
+        decoder = Decoder()
+        decoder.feed(data)
+        frames = []
+        while True:
+            frame = decoder.next()
+            if frame is None:
+                break
+            if frame[0] == PACKED:
+                raise _wire_error(PACKED, 'packed twice')
+            frames.append(frame)
+        if decoder.pending():
+            raise _wire_error(PACKED, 'a frame in it is not whole')
+        return frames

@@ -23,6 +23,9 @@ const (
 	StatusUnknownClosure
 	// StatusFault is a defect or a protocol error of the server; Text says where.
 	StatusFault
+	// StatusStale means that nothing was done, because the context is not what it was: its account's login would be
+	// another one now, or it has ended to make room. Connect again, and call again.
+	StatusStale
 )
 
 var statusNames = [...]string{
@@ -34,6 +37,7 @@ var statusNames = [...]string{
 	StatusTimeout:        "TIMEOUT",
 	StatusUnknownClosure: "UNKNOWN_CLOSURE",
 	StatusFault:          "FAULT",
+	StatusStale:          "STALE",
 }
 
 // String returns the status's name as docs/protocol.md spells it.

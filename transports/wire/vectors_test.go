@@ -26,8 +26,17 @@ type vector struct {
 	Reason string
 }
 
+// stream is an entry of those under "packed".
+type stream struct {
+	Name   string
+	Stream pieces
+	Frames pieces
+	Reason string
+}
+
 type vectorFile struct {
 	Frames, Aliases, Refused, Unwritable []vector
+	Packed                               []stream
 }
 
 // pieces is bytes as the vectors write them.
@@ -177,6 +186,12 @@ func (v vector) build(e *elements) Header {
 		return Ping{Reply: e.bool(), Stamp: e.int64()}
 	case KindBye:
 		return Bye{Reason: e.str()}
+	case KindPacked:
+		return Packed{Fresh: e.bool()}
+	case KindByway:
+		return Byway{Count: e.int(), Path: e.str()}
+	case KindPart:
+		return Part{Channel: e.int(), Offset: e.int64(), Last: e.bool()}
 	}
 	e.t.Fatalf("%s: %v", v.Name, v.Kind)
 	return nil
@@ -192,7 +207,7 @@ func TestVectors_CoverEveryKind(t *testing.T) {
 	for _, v := range readVectors(t).Frames {
 		seen[v.Kind] = true
 	}
-	for k := KindHello; k <= KindBye; k++ {
+	for k := KindHello; k <= KindPart; k++ {
 		if !seen[k] {
 			t.Errorf("no vector of %v", k)
 		}

@@ -89,9 +89,9 @@ var (
 
 var anyFrame = rapid.Custom(func(t *rapid.T) Frame {
 	f := Frame{ID: rapid.Uint32().Draw(t, "id")}
-	kind := Kind(rapid.IntRange(int(KindHello), int(KindBye)).Draw(t, "kind"))
+	kind := Kind(rapid.IntRange(int(KindHello), int(KindPart)).Draw(t, "kind"))
 	switch kind {
-	case KindHello, KindReady, KindCall, KindResult, KindSpawn, KindData, KindBlob:
+	case KindHello, KindReady, KindCall, KindResult, KindSpawn, KindData, KindBlob, KindPacked, KindPart:
 		if body := anyBody.Draw(t, "body"); len(body) > 0 {
 			f.Body = body
 		}
@@ -121,7 +121,7 @@ func drawHeader(t *rapid.T, kind Kind, body int) Header {
 	case KindResult:
 		out := part("out")
 		return Result{
-			Status: Status(rapid.IntRange(0, int(StatusFault)).Draw(t, "status")), RC: number("rc"),
+			Status: Status(rapid.IntRange(0, int(StatusStale)).Draw(t, "status")), RC: number("rc"),
 			OutLen: out, ErrLen: body - out, Errno: number("errno"), Text: text("text"),
 		}
 	case KindCancel:
@@ -144,6 +144,12 @@ func drawHeader(t *rapid.T, kind Kind, body int) Header {
 		return Log{Level: number("level"), Logger: text("logger"), Text: text("text")}
 	case KindPing:
 		return Ping{Reply: rapid.Bool().Draw(t, "reply"), Stamp: anyInt64.Draw(t, "stamp")}
+	case KindPacked:
+		return Packed{Fresh: rapid.Bool().Draw(t, "fresh")}
+	case KindByway:
+		return Byway{Count: anySize.Draw(t, "count"), Path: text("path")}
+	case KindPart:
+		return Part{Channel: anyChannel.Draw(t, "channel"), Offset: rapid.Int64Min(0).Draw(t, "offset"), Last: rapid.Bool().Draw(t, "last")}
 	default:
 		return Bye{Reason: text("reason")}
 	}

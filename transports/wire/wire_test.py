@@ -70,7 +70,7 @@ def decode(data, sizes=None):
 
 class VectorTest(unittest.TestCase):
     def test_there_are_vectors_of_every_kind(self):
-        self.assertEqual(set(v['kind'] for v in VECTORS['frames']), set(range(1, 16)))
+        self.assertEqual(set(v['kind'] for v in VECTORS['frames']), set(range(1, 19)))
 
     def test_decode(self):
         for vector in VECTORS['frames'] + VECTORS['aliases']:
@@ -141,6 +141,52 @@ class VectorTest(unittest.TestCase):
             self.assertIn(vector['reason'], str(caught.exception), vector['name'])
 
 
+def unpacked(data):
+    """All frames of a stream, with those that came packed in their places."""
+    unpacker, frames = wire.Unpacker(), []
+    for frame in decode(data)[0]:
+        frames += unpacker.unpack(frame[2][0], frame[3]) if frame[0] == wire.PACKED else [frame]
+    return frames
+
+
+class PackedTest(unittest.TestCase):
+    def test_vectors(self):
+        for vector in VECTORS['packed']:
+            data = content(vector['stream'])
+            if 'reason' in vector:
+                with self.assertRaises(wire.ProtocolError) as caught:
+                    unpacked(data)
+                    self.fail(vector['name'])
+                self.assertIn(vector['reason'], str(caught.exception), vector['name'])
+            else:
+                self.assertTrue(unpacked(data) == decode(content(vector['frames']))[0], vector['name'])
+
+    def test_what_is_packed_comes_out(self):
+        rng = random.Random(SEED)
+        packer, sent, data = wire.Packer(6), b'', b''
+        for _ in range(200):
+            frames = b''.join(
+                wire.pack(wire.RESULT, rng.randrange(9), [0, 0, n, 0, 0, ''], os.urandom(n // 9) * 9 + b'x' * (n % 9))
+                for n in (rng.choice((0, 5, 300, 9000, 40000)) for _ in range(rng.randrange(1, 4))))
+            sent += frames
+            pick = rng.randrange(3)
+            data += packer.pack(frames) if pick else wire.Packer(1, True).pack(frames) if rng.randrange(2) else frames
+        self.assertTrue(unpacked(data) == decode(sent)[0])
+
+    def test_alike_frames_cost_little(self):
+        packer = wire.Packer(6)
+        sizes = [len(packer.pack(wire.pack(wire.CALL, n, ['module', '', None, 2, 0, 0], wire.wire_bytes(
+            '{}' + ('"_ansible_key": "value %d"' % n) * 30)))) for n in range(1, 101)]
+        self.assertLess(max(sizes[1:]), 60)
+
+    def test_the_largest_piece(self):
+        frame = wire.pack(wire.RESULT, 1, [0, 0, 1000000, 0, 0, ''], b'x' * 1000000)
+        with self.assertRaises(wire.ProtocolError):
+            unpacked(wire.Packer(1).pack(frame))
+        frame = wire.pack(wire.RESULT, 1, [0, 0, 500000, 0, 0, ''], b'x' * 500000)
+        self.assertTrue(unpacked(wire.Packer(1).pack(frame)) == decode(frame)[0])
+
+
 class PackTest(unittest.TestCase):
     def test_types_that_no_header_has(self):
         for header in ([1.0, 0], ['1', 0], [[], 0], [0, True, 0], [0], []):
@@ -154,7 +200,7 @@ class PackTest(unittest.TestCase):
                 wire.pack(wire.BYE, 1, [value])
 
     def test_kinds_and_ids(self):
-        for kind in (0, 16, -1, None, 'BYE'):
+        for kind in (0, 19, -1, None, 'BYE'):
             with self.assertRaises(wire.ProtocolError):
                 wire.pack(kind, 1, [''])
         for id in (-1, 1 << 32):
@@ -284,7 +330,7 @@ class RandomTest(unittest.TestCase):
         return -n if self.random.random() < 0.3 else n
 
     def frame(self):
-        kind = self.random.randrange(1, 16)
+        kind = self.random.randrange(1, 19)
         body = b'' if kind in wire._WIRE_BODILESS else self.raw(self.random.choice((0, 3, 40, 700)))
         header = []
         for code in wire._WIRE_SCHEMAS[kind]:
@@ -297,10 +343,14 @@ class RandomTest(unittest.TestCase):
             else:
                 header.append(bytes(bytearray(self.random.randrange(256) for _ in range(32))))
         n = len(body)
-        if kind in (wire.DATA, wire.EOF, wire.CREDIT, wire.SPLICE):
+        if kind in (wire.DATA, wire.EOF, wire.CREDIT, wire.SPLICE, wire.PART):
             header[0] = self.random.randrange(3)
         if kind == wire.CREDIT:
             header[1] = abs(header[1]) & 0x7fffffff
+        elif kind == wire.BYWAY:
+            header[0] = self.random.getrandbits(31)
+        elif kind == wire.PART:
+            header[1] = self.random.getrandbits(62)
         elif kind == wire.CALL:
             header[3:] = [self.random.randrange(n + 1), self.random.getrandbits(40), self.random.getrandbits(32)]
             if self.random.random() < 0.5:
