@@ -29,6 +29,9 @@ type Pump struct {
 	entry      *census.Entry
 	cancel     context.CancelCauseFunc
 	done       chan struct{}
+	pumping    context.Context
+	fn         func(context.Context) error
+	begun      sync.Once
 
 	mu       sync.Mutex
 	ending   bool        // its owner ends
@@ -52,12 +55,21 @@ type PumpDone struct {
 // actor's Stopping and Restarting handler, which runs first (closing the link, say). When fn returns or panics, the
 // actor gets a PumpDone. If the actor is ending already, fn is not run.
 func Go(ctx actor.Context, name string, fn func(ctx context.Context) error) *Pump {
+	p := Later(ctx, name, fn)
+	p.Start()
+	return p
+}
+
+// Later is Go for what is to be done in the end: fn runs when [Pump.Start] is called, and no later than its owner ends, with a context
+// that has ended too. Until then there is no goroutine.
+func Later(ctx actor.Context, name string, fn func(ctx context.Context) error) *Pump {
 	c := cellOf(ctx)
 	pumping, cancel := context.WithCancelCause(context.Background())
-	p := &Pump{name: name, owner: c, generation: c.generation, cancel: cancel, done: make(chan struct{})}
+	p := &Pump{name: name, owner: c, generation: c.generation, pumping: pumping, cancel: cancel, fn: fn, done: make(chan struct{})}
 	if c.phase != running {
 		cancel(ErrStopped)
 		close(p.done)
+		p.begun.Do(func() {})
 		return p
 	}
 	// The engine keeps as its children whatever the spawner returns, which need not be an actor.
@@ -82,21 +94,26 @@ func Go(ctx actor.Context, name string, fn func(ctx context.Context) error) *Pum
 	p.entry = c.system.census.Add(p.path, pumpKind)
 	p.entry.SetPhase(census.Running)
 	c.adopt(p.path, p)
-	go p.run(pumping, fn)
 	return p
 }
+
+// Start lets a pump of [Later] run. It may be called again.
+func (p *Pump) Start() { p.begun.Do(func() { go p.run() }) }
 
 // Name is what the pump was called.
 func (p *Pump) Name() string { return p.name }
 
 // Stop ends the pump's context. PumpDone comes when fn has returned.
-func (p *Pump) Stop() { p.cancel(ErrStopped) }
+func (p *Pump) Stop() {
+	p.cancel(ErrStopped)
+	p.Start()
+}
 
 // Done is closed when the pump has returned.
 func (p *Pump) Done() <-chan struct{} { return p.done }
 
 // run is the goroutine.
-func (p *Pump) run(ctx context.Context, fn func(context.Context) error) {
+func (p *Pump) run() {
 	err := ErrPumpExit
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -109,7 +126,7 @@ func (p *Pump) run(ctx context.Context, fn func(context.Context) error) {
 		}
 		p.finish(err)
 	}()
-	err = fn(ctx)
+	err = p.fn(p.pumping)
 }
 
 // finish tells the owner, and last of all that it may go.
@@ -151,6 +168,7 @@ func (p *Pump) end(grace time.Duration) {
 	p.ending = true
 	p.entry.SetPhase(census.Stopping)
 	p.cancel(ErrStopped)
+	p.Start()
 	p.grace = time.AfterFunc(grace, func() {
 		if !p.release() {
 			return

@@ -9,6 +9,9 @@
 //     and gets *Wrote back, so what waits does so in two lanes, where control frames overtake bulk of other ids
 //     (guarantee G2).
 //
+// On links that cross a network the writer pump packs what stands between blobs and data (NewPackingOutbox), and the reader pump
+// opens what comes packed, if it is given a wire.Unpacker.
+//
 // Purpose: one place for the rules about who may block where. Ordering: frames of one id leave in the order in
 // which they were pushed. Failure: the first error of either pump reaches the owner once, as *Lost, and nothing follows it from that pump.
 package frames

@@ -43,14 +43,23 @@ type Lost struct {
 // Outbox queues the frames of one link. It belongs to one actor and is used from its Receive only.
 type Outbox struct {
 	lanes actors.Lanes[wire.Frame]
-	pump  *writer
+	start func() *writer
+	pump  *writer // nil while it rests
 	busy  bool
 	shut  bool
 }
 
-// NewOutbox starts the writer pump on w for the calling actor.
-func NewOutbox(ctx actor.Context, w io.Writer) *Outbox {
-	return &Outbox{pump: startWriter(ctx, w)}
+// NewOutbox makes the outbox for w, whose writer pump belongs to the calling actor. That runs while there is something to write, and a
+// little longer: idle links have none.
+func NewOutbox(ctx actor.Context, w io.Writer) *Outbox { return newOutbox(ctx, w, layout{}) }
+
+// NewPackingOutbox is NewOutbox for a link on which frames are packed: all but BLOB and DATA go through one stream.
+func NewPackingOutbox(ctx actor.Context, w io.Writer) *Outbox {
+	return newOutbox(ctx, w, layout{packer: new(wire.Packer)})
+}
+
+func newOutbox(ctx actor.Context, w io.Writer, l layout) *Outbox {
+	return &Outbox{start: func() *writer { return startWriter(ctx, w, l) }}
 }
 
 // Push queues f and starts writing when the pump is idle. The body belongs to the outbox from then on.
@@ -60,7 +69,7 @@ func (o *Outbox) Push(f wire.Frame) {
 	}
 	size := len(f.Body) + 64
 	switch f.Header.(type) {
-	case wire.Data:
+	case wire.Data, wire.Part, wire.Packed: // what is packed already was one of these
 		o.lanes.PushBulk(f.ID, f, size)
 	case wire.Credit, wire.Cancel:
 		o.lanes.PushUrgent(f.ID, f, size) // neither may wait for bulk of the same id, which may never move without them
@@ -76,6 +85,14 @@ func (o *Outbox) OnWrote(*Wrote) {
 	o.next()
 }
 
+// OnRested must be called for every *Rested that the owner receives. It lets the pump go, if there is still nothing to do.
+func (o *Outbox) OnRested() {
+	if !o.busy && !o.shut && o.pump != nil {
+		o.pump.end()
+		o.pump = nil
+	}
+}
+
 // Idle reports whether everything that was pushed has been written.
 func (o *Outbox) Idle() bool { return !o.busy && o.lanes.Len() == 0 }
 
@@ -83,7 +100,9 @@ func (o *Outbox) Idle() bool { return !o.busy && o.lanes.Len() == 0 }
 func (o *Outbox) Close() {
 	if !o.shut {
 		o.shut = true
-		o.pump.end()
+		if o.pump != nil {
+			o.pump.end()
+		}
 	}
 }
 
@@ -96,13 +115,50 @@ func (o *Outbox) next() {
 		return
 	}
 	o.busy = true
+	if o.pump == nil {
+		o.pump = o.start()
+	}
 	o.pump.write(batch)
 }
 
-// encode lays frames out for writing: heads and small bodies share buffers, large bodies are written as they are.
-func encode(batch []wire.Frame) (parts [][]byte, err error) {
-	var cur []byte
+const (
+	// packLeast is what is worth packing: a PING is not.
+	packLeast = 64
+	// packMost bounds what is gathered for one PACKED frame, so that the far side can begin.
+	packMost = 64 << 10
+)
+
+// layout says how frames become bytes. It belongs to the writer pump.
+type layout struct{ packer *wire.Packer }
+
+// encode lays frames out for writing: heads and small bodies share buffers, large bodies are written as they are. With a
+// packer, what stands between BLOB and DATA is packed.
+func (l layout) encode(batch []wire.Frame) (parts [][]byte, err error) {
+	var cur, run []byte
+	pack := func() error {
+		if len(run) < packLeast || len(run) > wire.MaxPacked {
+			cur = append(cur, run...)
+		} else if cur, err = l.packer.Append(cur, run); err != nil {
+			return err
+		}
+		run = run[:0]
+		return nil
+	}
 	for _, f := range batch {
+		if l.packer != nil && packs(f) {
+			if len(run)+len(f.Body) > packMost {
+				if err := pack(); err != nil {
+					return nil, err
+				}
+			}
+			if run, err = wire.Append(run, f); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := pack(); err != nil {
+			return nil, err
+		}
 		if cur, err = wire.AppendHead(cur, f); err != nil {
 			return nil, err
 		}
@@ -113,14 +169,26 @@ func encode(batch []wire.Frame) (parts [][]byte, err error) {
 			cur = nil
 		}
 	}
+	if err := pack(); err != nil {
+		return nil, err
+	}
 	if len(cur) > 0 {
 		parts = append(parts, cur)
 	}
 	return parts, nil
 }
 
+// packs says whether a frame goes through the stream of its link.
+func packs(f wire.Frame) bool {
+	switch f.Header.(type) {
+	case wire.Blob, wire.Data, wire.Part, wire.Packed:
+		return false
+	}
+	return true
+}
+
 // writeAll writes a batch. Blobs are not written if w is a Splicer, which may have them beyond the network already.
-func writeAll(ctx context.Context, w io.Writer, batch []wire.Frame) (*Wrote, error) {
+func (l layout) writeAll(ctx context.Context, w io.Writer, batch []wire.Frame) (*Wrote, error) {
 	m := &Wrote{}
 	for _, f := range batch {
 		if d, ok := f.Header.(wire.Data); ok {
@@ -141,7 +209,7 @@ func writeAll(ctx context.Context, w io.Writer, batch []wire.Frame) (*Wrote, err
 			batch = batch[1:]
 			continue
 		}
-		parts, err := encode(batch[:n])
+		parts, err := l.encode(batch[:n])
 		if err != nil {
 			return nil, err
 		}

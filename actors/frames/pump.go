@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -18,7 +18,7 @@ const ReadAhead = 64
 // In is one frame that the peer sent. The owner calls Done when it has dealt with it.
 type In struct {
 	Frame wire.Frame
-	// Bytes is the size of the frame on the wire.
+	// Bytes is about the size of the frame, as it is where it does not come packed.
 	Bytes int
 	token chan struct{}
 }
@@ -30,9 +30,12 @@ func (m *In) Done() {
 	}
 }
 
+// Source is what a reader pump reads: a [wire.Reader], or a [wire.Unpacker] where frames may come packed.
+type Source interface{ Next() (wire.Frame, error) }
+
 // Read starts the reader pump on r for the calling actor. It ends with *Lost when r ends or its owner stops; closing the
 // stream under r is what unblocks it.
-func Read(ctx actor.Context, r *wire.Reader) {
+func Read(ctx actor.Context, r Source) {
 	self, sys := ctx.Self(), actors.SystemOf(ctx)
 	tokens := make(chan struct{}, ReadAhead)
 	actors.Go(ctx, "reader", func(ctx context.Context) error {
@@ -52,6 +55,13 @@ func Read(ctx actor.Context, r *wire.Reader) {
 	})
 }
 
+// restAfter is how long a writer pump waits for more before it asks to be let go: a link is idle for most of its life, but for a question every
+// ten seconds whether its agent lives.
+const restAfter = 200 * time.Millisecond
+
+// Rested tells the owner of an Outbox that its writer pump has had nothing to do for a while.
+type Rested struct{}
+
 // writer is the pump behind an Outbox.
 type writer struct{ batches chan []wire.Frame }
 
@@ -61,17 +71,19 @@ func (w *writer) write(batch []wire.Frame) { w.batches <- batch }
 // end lets the pump return.
 func (w *writer) end() { close(w.batches) }
 
-func startWriter(ctx actor.Context, w io.Writer) *writer {
+func startWriter(ctx actor.Context, w io.Writer, l layout) *writer {
 	pump := &writer{batches: make(chan []wire.Frame, 1)}
 	self, sys := ctx.Self(), actors.SystemOf(ctx)
 	actors.Go(ctx, "writer", func(ctx context.Context) error {
+		rest := time.NewTimer(restAfter)
+		defer rest.Stop()
 		for {
 			select {
 			case batch, open := <-pump.batches:
 				if !open {
 					return nil
 				}
-				m, err := writeAll(ctx, w, batch)
+				m, err := l.writeAll(ctx, w, batch)
 				if errors.Is(err, context.Canceled) {
 					return nil
 				}
@@ -80,6 +92,9 @@ func startWriter(ctx actor.Context, w io.Writer) *writer {
 					return nil
 				}
 				sys.Send(self, m)
+				rest.Reset(restAfter)
+			case <-rest.C:
+				sys.Send(self, &Rested{}) // the owner may have given something to do meanwhile, so it is the one to decide
 			case <-ctx.Done():
 				return nil
 			}
@@ -90,24 +105,15 @@ func startWriter(ctx actor.Context, w io.Writer) *writer {
 
 // Closer closes a link in a pump of its own, because closing may take a while and ends the other pumps. It does so when
 // Close is called or its owner stops.
-type Closer struct {
-	once sync.Once
-	now  chan struct{}
-}
+type Closer struct{ pump *actors.Pump }
 
-// NewCloser starts the pump for c.
+// NewCloser makes the pump for c. It is no goroutine before it has something to do.
 func NewCloser(ctx actor.Context, c io.Closer) *Closer {
-	k := &Closer{now: make(chan struct{})}
-	actors.Go(ctx, "link", func(ctx context.Context) error {
-		select {
-		case <-k.now:
-		case <-ctx.Done():
-		}
+	return &Closer{actors.Later(ctx, "link", func(context.Context) error {
 		_ = c.Close() // the link is given up, whatever it says
 		return nil
-	})
-	return k
+	})}
 }
 
 // Close starts closing; it may be called again.
-func (k *Closer) Close() { k.once.Do(func() { close(k.now) }) }
+func (k *Closer) Close() { k.pump.Start() }

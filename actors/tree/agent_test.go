@@ -21,7 +21,7 @@ func bootHere(t *testing.T) *agentSpawner {
 }
 
 // bootOn does so on a bench that the test has made.
-func bootOn(t *testing.T, b *bench) *agentSpawner {
+func bootOn(t *testing.T, b *bench, wrap ...func(transports.Dialer) transports.Dialer) *agentSpawner {
 	t.Helper()
 	program := func(Boot) transports.Program {
 		o := bootstrap.Options{Candidates: []string{"/usr/bin/python3", "python3"}, Nonce: "testnonce", Title: "spindle test"}
@@ -34,6 +34,9 @@ func bootOn(t *testing.T, b *bench) *agentSpawner {
 	dialer, err := local.Factory(json.RawMessage(`{}`))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, w := range wrap {
+		dialer = w(dialer)
 	}
 	b.say(tree, &OpenHop{Hop: &Hop{Key: "k", Dialer: dialer}, Report: b.client})
 	ready := expect[*HopReady](b)

@@ -4,6 +4,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"spindle/actors"
+	"spindle/transports"
 	"spindle/transports/wire"
 )
 
@@ -14,6 +15,7 @@ type exchange struct {
 	key       uint32     // the requester's name for it
 	requester *actor.PID // nil: nobody wants to know
 	answered  bool
+	pace      pace
 }
 
 // send sends a frame to the agent, unless it is all over.
@@ -68,10 +70,10 @@ func (p *interpreter) startExchange(ctx actor.Context, x exchange, spec actors.S
 }
 
 // onTransfer starts the actor of a Put or a Get.
-func (p *interpreter) onTransfer(ctx actor.Context, key uint32, spec func(*Config, exchange) actors.Spec) {
+func (p *interpreter) onTransfer(ctx actor.Context, key uint32, spec func(*Config, exchange, transports.Splitter) actors.Spec) {
 	if p.refused(ctx, key, ctx.Sender()) {
 		return
 	}
-	x := exchange{id: p.newID(), key: key, requester: ctx.Sender()}
-	p.startExchange(ctx, x, spec(p.cfg, x))
+	x := exchange{id: p.newID(), key: key, requester: ctx.Sender(), pace: pace{packs: p.packs, most: wire.WindowBulk / 4}}
+	p.startExchange(ctx, x, spec(p.cfg, x, p.split))
 }

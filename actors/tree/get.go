@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"spindle/actors"
+	"spindle/transports"
 	"spindle/transports/wire"
 )
 
@@ -25,7 +26,7 @@ type get struct {
 	closed bool
 }
 
-func (m *Get) spec(cfg *Config, x exchange) actors.Spec {
+func (m *Get) spec(cfg *Config, x exchange, _ transports.Splitter) actors.Spec {
 	return actors.Spec{Kind: "transfer", Name: "get:" + strconv.FormatUint(uint64(x.id), 10), New: func() actor.Actor {
 		return &get{exchange: x, cfg: cfg, req: m, window: wire.WindowInitial}
 	}}

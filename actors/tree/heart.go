@@ -38,6 +38,8 @@ func (h Heartbeat) Silence() time.Duration {
 type heart struct {
 	missed int
 	rtt    time.Duration
+	least  time.Duration // the shortest that was ever measured
+	asking []*actor.PID  // who wants to know it
 }
 
 type beatTick struct{}
@@ -62,11 +64,26 @@ func (p *interpreter) onBeat(ctx actor.Context) {
 	p.startBeat(ctx)
 }
 
+// onMeasureTrip asks the agent for a sign of life ahead of the time.
+func (p *interpreter) onMeasureTrip(who *actor.PID) {
+	if who != nil && !p.lost {
+		p.beat.asking = append(p.beat.asking, who)
+		p.push(wire.Frame{Header: wire.Ping{Stamp: time.Now().UnixNano()}})
+	}
+}
+
 func (p *interpreter) onPing(ctx actor.Context, id uint32, m wire.Ping) {
 	if !m.Reply {
 		p.push(wire.Frame{ID: id, Header: wire.Ping{Reply: true, Stamp: m.Stamp}})
 		return
 	}
 	p.beat.rtt = time.Duration(time.Now().UnixNano() - m.Stamp)
+	if p.beat.least == 0 || p.beat.rtt < p.beat.least {
+		p.beat.least = p.beat.rtt
+	}
+	for _, pid := range p.beat.asking {
+		ctx.Send(pid, &tripMeasured{trip: p.beat.least})
+	}
+	p.beat.asking = nil
 	p.describe(ctx)
 }

@@ -15,8 +15,9 @@ import (
 //
 //	state     accepts                              leaves by
 //	dialing   dialed, Drain                        dialed → ready, bare or gone; Drain → gone
-//	ready     linkLost, Drain, Terminated(child)   linkLost → gone; Drain → draining
-//	bare      as ready, and Retire                 as ready
+//	ready     linkLost, Drain, Retire,             linkLost → gone; Drain → draining
+//	          Terminated(child)
+//	bare      as ready                             as ready
 //	draining  linkLost, Terminated(child)          → gone
 type hop struct {
 	cfg    *Config
@@ -57,7 +58,7 @@ func (h *hop) Receive(ctx actor.Context) {
 	case *Drain:
 		h.onDrain(ctx, m)
 	case *Retire:
-		if h.bare && h.interp != nil {
+		if h.interp != nil {
 			ctx.Send(h.interp, m)
 		}
 	case *actor.Terminated:

@@ -42,11 +42,14 @@ type waiting struct {
 //
 //	state     accepts                                   leaves by
 //	ready     everything                                link end → gone; Drain → draining
+//	retiring  frames, Terminated, Drain                 nothing open → draining
 //	draining  frames, Terminated, drainTick             link end or two graces → gone
 type interpreter struct {
 	cfg    *Config
 	booted *transports.Booted
 	host   string
+	packs  bool
+	split  transports.Splitter // nil if there are no byways
 
 	out      *frames.Outbox
 	link     *frames.Closer
@@ -61,6 +64,7 @@ type interpreter struct {
 	hops     map[string]bool // children that are hops, by PID id
 
 	beat     heart
+	retiring bool
 	draining bool
 	goodbye  bool
 	lost     bool
@@ -90,7 +94,7 @@ func interpreterSpec(cfg *Config, b *transports.Booted, facts hello) actors.Spec
 	}
 	return actors.Spec{Kind: "interpreter", Name: name, New: func() actor.Actor {
 		return &interpreter{
-			cfg: cfg, booted: b, host: facts.Hostname, present: present,
+			cfg: cfg, booted: b, host: facts.Hostname, packs: b.Packs(), present: present,
 			owners: map[uint32]owner{}, byPID: map[string]uint32{}, relays: map[uint32]*relay{}, byKey: map[callKey]uint32{},
 			complete: map[wire.Digest]bool{}, fetching: map[wire.Digest][]waiting{}, hops: map[string]bool{},
 		}
@@ -105,6 +109,8 @@ func (p *interpreter) Receive(ctx actor.Context) {
 		p.onFrame(ctx, m)
 	case *frames.Wrote:
 		p.onWrote(ctx, m)
+	case *frames.Rested:
+		p.out.OnRested()
 	case *frames.Lost:
 		p.onLost(ctx, m.Err)
 	case *Invoke:
@@ -137,10 +143,16 @@ func (p *interpreter) Receive(ctx actor.Context) {
 		}
 	case *OpenHop:
 		p.onOpenHop(ctx, m)
+	case *measureTrip:
+		p.onMeasureTrip(ctx.Sender())
+	case *bywaysRefused:
+		p.split = nil
 	case *beatTick:
 		p.onBeat(ctx)
 	case *Drain:
 		p.onDrain(ctx, m)
+	case *Retire:
+		p.onRetire(ctx, m)
 	case *drainTick:
 		p.onDrainTick(ctx)
 	case *actors.PumpDone:
@@ -160,21 +172,39 @@ func (p *interpreter) Receive(ctx actor.Context) {
 
 func (p *interpreter) onStarted(ctx actor.Context) {
 	p.link = frames.NewCloser(ctx, p.booted.Link)
-	p.out = frames.NewOutbox(ctx, p.booted.Link)
-	frames.Read(ctx, p.booted.Frames)
+	if s, ok := p.booted.Link.(transports.Splitter); ok && s.Splits() {
+		p.split = s
+	}
+	if p.packs {
+		p.out = frames.NewPackingOutbox(ctx, p.booted.Link)
+		frames.Read(ctx, wire.NewUnpacker(p.booted.Frames))
+	} else {
+		p.out = frames.NewOutbox(ctx, p.booted.Link)
+		frames.Read(ctx, p.booted.Frames)
+	}
 	p.describe(ctx)
 	p.startBeat(ctx)
 }
 
 func (p *interpreter) describe(ctx actor.Context) {
 	state := "ready"
-	if p.draining {
+	switch {
+	case p.draining:
 		state = "draining"
+	case p.retiring:
+		state = "retiring"
 	}
 	actors.Describe(ctx, actors.Facts{
 		State: state, LastError: p.lastErr, Bytes: actors.Bytes{In: p.bytesIn, Out: p.bytesOut},
-		Extra: map[string]string{"calls": strconv.Itoa(len(p.owners)), "blobs": strconv.Itoa(len(p.present))},
+		Extra: map[string]string{"calls": strconv.Itoa(len(p.owners)), "blobs": strconv.Itoa(len(p.present)), "packed": yes(p.packs)},
 	})
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func (p *interpreter) push(f wire.Frame) {
@@ -184,11 +214,11 @@ func (p *interpreter) push(f wire.Frame) {
 }
 
 func (p *interpreter) onOpenHop(ctx actor.Context, m *OpenHop) {
-	if p.lost || p.draining {
+	if p.lost || p.draining || p.retiring {
 		ctx.Send(m.Report, &HopFailed{Key: m.Hop.Key, Err: &transports.ConnectError{Class: transports.Unreachable, Text: Interrupted}})
 		return
 	}
-	if pid := spawnHop(ctx, p.cfg, &agentSpawner{system: actors.SystemOf(ctx), interp: ctx.Self()}, m, p.host); pid != nil {
+	if pid := spawnHop(ctx, p.cfg, &agentSpawner{system: actors.SystemOf(ctx), interp: ctx.Self(), packs: p.packs}, m, p.host); pid != nil {
 		p.hops[pid.Id] = true
 	}
 }
@@ -226,12 +256,12 @@ func (p *interpreter) start(ctx actor.Context, m *Invoke, sender *actor.PID) {
 	}
 }
 
-// refused answers a request that comes too late.
+// refused answers a request that comes too late, so that nothing is done about it.
 func (p *interpreter) refused(ctx actor.Context, key uint32, sender *actor.PID) bool {
-	if !p.lost && !p.draining {
+	if !p.lost && !p.draining && !p.retiring {
 		return false
 	}
-	answer(ctx, sender, key, wire.Result{Status: wire.StatusUnreachable, Text: disconnected("the connection is being closed")})
+	answer(ctx, sender, key, wire.Result{Status: wire.StatusStale, Text: disconnected("the connection is being closed")})
 	return true
 }
 
@@ -346,7 +376,7 @@ func (p *interpreter) onFrame(ctx actor.Context, m *frames.In) {
 	}
 	f := m.Frame
 	switch h := f.Header.(type) {
-	case wire.Result, wire.Data, wire.Credit, wire.EOF, wire.Exit:
+	case wire.Result, wire.Data, wire.Credit, wire.EOF, wire.Exit, wire.Byway:
 		p.onOwned(ctx, f)
 	case wire.Ping:
 		p.onPing(ctx, f.ID, h)
@@ -364,6 +394,7 @@ func (p *interpreter) onFrame(ctx actor.Context, m *frames.In) {
 func (p *interpreter) onOwned(ctx actor.Context, f wire.Frame) {
 	if r := p.relays[f.ID]; r != nil {
 		p.onRelayFrame(ctx, r, f)
+		p.leaveIfIdle(ctx)
 		return
 	}
 	if o := p.owners[f.ID]; o.pid != nil {
@@ -371,6 +402,7 @@ func (p *interpreter) onOwned(ctx actor.Context, f wire.Frame) {
 			p.disown(f.ID)
 		}
 		ctx.Send(o.pid, &agentFrame{frame: f})
+		p.leaveIfIdle(ctx)
 		return
 	}
 	if f.ID == 0 || f.ID > p.nextID {
@@ -383,6 +415,26 @@ func (p *interpreter) disown(id uint32) {
 		delete(p.owners, id)
 		delete(p.byPID, o.pid.Id)
 		delete(p.byKey, o.key)
+	}
+}
+
+// onRetire lets the interpreter end when it has nothing left to do. It takes nothing new.
+func (p *interpreter) onRetire(ctx actor.Context, m *Retire) {
+	if p.retiring || p.draining || p.lost {
+		return
+	}
+	p.retiring = true
+	p.describe(ctx)
+	for _, c := range p.hopsBelow(ctx) {
+		ctx.Send(c, m)
+	}
+	p.leaveIfIdle(ctx)
+}
+
+// leaveIfIdle starts the end of a retiring interpreter once nothing is open.
+func (p *interpreter) leaveIfIdle(ctx actor.Context) {
+	if p.retiring && !p.lost && len(p.owners)+len(p.fetching)+len(p.relays)+len(p.hopsBelow(ctx)) == 0 {
+		p.onDrain(ctx, &Drain{Reason: "retired"})
 	}
 }
 
@@ -516,4 +568,5 @@ func (p *interpreter) onTerminated(ctx actor.Context, m *actor.Terminated) {
 		p.disown(id)
 	}
 	p.leaveIfAlone(ctx)
+	p.leaveIfIdle(ctx)
 }

@@ -20,7 +20,7 @@ import (
 const maxGetHead = 4096
 
 // landPieces is how many pieces may wait for the disk: far more than credit allows in pieces of a useful size.
-const landPieces = 1024
+const landPieces = 1536
 
 // fileLander is the pump that writes what a get receives.
 type fileLander struct {

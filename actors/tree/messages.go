@@ -36,7 +36,22 @@ type Boot struct {
 	// Silence is how long the agent lives without hearing anything. It is set by the hop, to three times what the hop
 	// itself waits.
 	Silence time.Duration
+	// Watch is what the agent looks at before it does a call that asks for a fresh login.
+	Watch Watch
 }
+
+// Watch says what makes an agent's login stale.
+type Watch int
+
+// What an agent can look at.
+const (
+	// WatchNothing is for agents that no login has led to.
+	WatchNothing Watch = iota
+	// WatchAccount is the account's own record and its groups.
+	WatchAccount
+	// WatchAll is what sudo, su, PAM and login shells read, too.
+	WatchAll
+)
 
 // OpenHop asks a tree or an interpreter to start a hop below itself.
 // Replies to Report, later: *HopReady, or *HopFailed. The hop is watched by Report.
@@ -141,7 +156,8 @@ type Get struct {
 // watchers get actor.Terminated.
 type Drain struct{ Reason string }
 
-// Retire asks a bare hop to end as soon as it has been idle for a while: something better stands in its place.
+// Retire asks a hop to end as soon as nothing uses it or what is below it; a bare one, when it has been idle for a while. Calls that come
+// later are answered with StatusStale.
 type Retire struct{}
 
 // DropHops asks the tree to drain every hop it has, and to stay.

@@ -13,6 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"spindle/actors"
+	"spindle/transports"
 	"spindle/transports/wire"
 )
 
@@ -23,23 +24,39 @@ import (
 //	reserving  Reserved, Abort, callLost             Reserved → opening
 //	opening    opened, Abort, callLost               opened → sending, or answered
 //	sending    chunkRead, agentFrame, Abort, …       RESULT → answered
+//
+// How a large one comes to go by several ways at once while it is sending is in byways.go.
 type put struct {
 	exchange
 	cfg *Config
 	req *Put
 
-	file     *fileReader
-	digest   hash.Hash
-	ready    [][]byte // read, not sent
-	credit   int
-	asked    int
-	ended    bool // the pump has delivered everything
-	finished bool // trailer and EOF are sent
+	file   *fileReader
+	size   int64
+	digest hash.Hash
+	hashed int64 // how much the digest is of
+	want   int64 // what to ask the pump for next
+	next   int64 // what it is to deliver next
+	asked  int
+	ready  []piece // read, not sent
+	ended  bool    // the pump has delivered everything
+	sent   int64
+	limit  int64 // all that was granted
+	ways   byways
 }
 
-func (m *Put) spec(cfg *Config, x exchange) actors.Spec {
+// piece is a part of what is sent: of the content, or the digest behind it.
+type piece struct {
+	offset int64
+	data   []byte
+	last   bool
+}
+
+func (m *Put) spec(cfg *Config, x exchange, via transports.Splitter) actors.Spec {
 	return actors.Spec{Kind: "transfer", Name: "put:" + strconv.FormatUint(uint64(x.id), 10), New: func() actor.Actor {
-		return &put{exchange: x, cfg: cfg, req: m, credit: wire.WindowInitial, digest: sha256.New()}
+		return &put{
+			exchange: x, cfg: cfg, req: m, limit: wire.WindowInitial, digest: sha256.New(), ways: byways{via: via, window: wire.WindowBulk},
+		}
 	}}
 }
 
@@ -52,11 +69,25 @@ func (t *put) Receive(ctx actor.Context) {
 			actors.After(ctx, t.req.Timeout, &callDeadline{status: wire.StatusTimeout})
 		}
 	case *Reserved:
+		if t.file != nil {
+			t.askByways(ctx)
+			return
+		}
 		t.file = readFile(ctx, t.req.Src)
 	case *opened:
 		t.onOpened(ctx, m)
 	case *chunkRead:
 		t.onChunk(ctx, m)
+	case *tripMeasured:
+		t.ways.flight.trip = m.trip
+	case *bywayOpened:
+		t.onBywayOpened(ctx)
+	case *bywayPassed:
+		t.onBywayPassed(ctx, m)
+	case *bywayLost:
+		t.onBywayLost(ctx, m)
+	case *bywayTick:
+		t.onBywayTick(ctx, m)
 	case *agentFrame:
 		t.onFrame(ctx, m.frame)
 	case *Abort:
@@ -103,7 +134,11 @@ func (t *put) onOpened(ctx actor.Context, m *opened) {
 		t.end(ctx, wire.Result{Status: wire.StatusFault, Text: err.Error()})
 		return
 	}
-	actors.Describe(ctx, actors.Facts{State: "sending", Extra: map[string]string{"size": strconv.FormatInt(meta.Size, 10)}})
+	t.size = meta.Size
+	t.describe(ctx)
+	if t.ways.via != nil && t.size >= bywayLeast {
+		ctx.Request(ctx.Parent(), &measureTrip{}) // ahead of anything that could be in its way
+	}
 	t.send(ctx, wire.Call{Op: "put", MetaLen: len(body), Flags: wire.FlagMore}, body)
 	t.ask()
 }
@@ -125,26 +160,31 @@ func permissions(m os.FileMode) uint32 {
 func (t *put) ask() {
 	for !t.ended && t.asked+len(t.ready) < readAhead {
 		t.asked++
-		t.file.ask()
+		t.file.ask(t.want)
+		t.want += wire.ChunkMax
 	}
 }
 
 func (t *put) onChunk(ctx actor.Context, m *chunkRead) {
 	t.asked--
 	switch {
-	case t.answered || t.ended:
+	case t.answered || t.ended || m.offset != t.next: // as what was asked for ahead of rewind
 	case m.err != nil:
 		t.cancel(ctx, "the source could not be read")
 		t.end(ctx, wire.Result{Status: wire.StatusError, Text: m.err.Error()})
 		return
 	default:
 		if len(m.data) > 0 {
-			t.digest.Write(m.data)
-			t.ready = append(t.ready, m.data)
+			if m.offset == t.hashed {
+				t.digest.Write(m.data)
+				t.hashed += int64(len(m.data))
+			}
+			t.ready = append(t.ready, piece{offset: m.offset, data: m.data})
+			t.next += int64(len(m.data))
 		}
 		if len(m.data) < wire.ChunkMax {
 			t.ended = true
-			t.ready = append(t.ready, t.digest.Sum(nil)) // the trailer
+			t.ready = append(t.ready, piece{offset: t.next, data: t.digest.Sum(nil), last: true})
 		}
 	}
 	t.flush(ctx)
@@ -152,26 +192,43 @@ func (t *put) onChunk(ctx actor.Context, m *chunkRead) {
 
 // flush sends what credit allows.
 func (t *put) flush(ctx actor.Context) {
-	for len(t.ready) > 0 && len(t.ready[0]) <= t.credit {
-		data := t.ready[0]
+	for len(t.ready) > 0 {
+		p := t.ready[0]
+		end := p.offset + int64(len(p.data))
+		if end > t.open() || !t.pass(ctx, p) {
+			break
+		}
 		t.ready = t.ready[1:]
-		t.credit -= len(data)
-		t.send(ctx, wire.Data{Channel: 0}, data)
-	}
-	if t.ended && len(t.ready) == 0 && !t.finished {
-		t.finished = true
-		t.send(ctx, wire.EOF{Channel: 0}, nil)
+		t.sent = end
 	}
 	t.ask()
+}
+
+// open is how far credit reaches. What was granted for byways is not for the link, which would take long to carry it.
+func (t *put) open() int64 {
+	if t.ways.state == bywayOpening {
+		return t.limit - (t.ways.window - wire.WindowBulk)
+	}
+	return t.limit
+}
+
+// rewind goes back to a place that was sent before.
+func (t *put) rewind(offset int64) {
+	t.ready, t.ended = nil, false
+	t.want, t.next, t.sent = offset, offset, offset
 }
 
 func (t *put) onFrame(ctx actor.Context, f wire.Frame) {
 	switch h := f.Header.(type) {
 	case wire.Credit:
 		if h.Channel == 0 && h.Bytes > 0 {
-			t.credit += h.Bytes
+			t.limit += int64(h.Bytes)
+			t.pace.returned(h.Bytes)
+			t.watchByways(ctx, h.Bytes)
 			t.flush(ctx)
 		}
+	case wire.Byway:
+		t.onByway(ctx, h)
 	case wire.Result:
 		t.end(ctx, h)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"syscall"
 
@@ -17,9 +18,9 @@ import (
 // readAhead is how many chunks a put has read from its file and not yet sent.
 const readAhead = 4
 
-// fileReader is the pump that reads a put's file, one chunk for each that is asked for.
+// fileReader is the pump that reads a put's file, one chunk for each that is asked for, by its place.
 type fileReader struct {
-	wanted chan struct{}
+	wanted chan int64
 }
 
 // opened is the pump's first word: the file's facts, or why it cannot be read.
@@ -30,13 +31,14 @@ type opened struct {
 
 // chunkRead is one chunk of the file; a short one is its last.
 type chunkRead struct {
-	data []byte
-	err  error
+	offset int64
+	data   []byte
+	err    error
 }
 
 // readFile starts the pump. Its owner gets *opened, and then a *chunkRead for each ask.
 func readFile(ctx actor.Context, path string) *fileReader {
-	r := &fileReader{wanted: make(chan struct{}, readAhead)}
+	r := &fileReader{wanted: make(chan int64, readAhead)}
 	self, sys := ctx.Self(), actors.SystemOf(ctx)
 	actors.Go(ctx, "file", func(ctx context.Context) error {
 		f, info, err := openRegular(path)
@@ -45,19 +47,25 @@ func readFile(ctx actor.Context, path string) *fileReader {
 			return nil
 		}
 		defer f.Close()
+		end := int64(math.MaxInt64)
 		for {
+			var offset int64
 			select {
-			case <-r.wanted:
+			case offset = <-r.wanted:
 			case <-ctx.Done():
 				return nil
 			}
-			buf := make([]byte, wire.ChunkMax)
-			n, err := io.ReadFull(f, buf)
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				err = nil
+			if offset > end { // asked for ahead, as it turned out of nothing
+				sys.Send(self, &chunkRead{offset: offset})
+				continue
 			}
-			sys.Send(self, &chunkRead{data: buf[:n], err: err})
-			if err != nil || n < len(buf) {
+			buf := make([]byte, wire.ChunkMax)
+			n, err := f.ReadAt(buf, offset)
+			if errors.Is(err, io.EOF) {
+				end, err = offset+int64(n), nil
+			}
+			sys.Send(self, &chunkRead{offset: offset, data: buf[:n], err: err})
+			if err != nil {
 				return nil
 			}
 		}
@@ -66,7 +74,7 @@ func readFile(ctx actor.Context, path string) *fileReader {
 }
 
 // ask never blocks, as long as no more than readAhead chunks are asked for.
-func (r *fileReader) ask() { r.wanted <- struct{}{} }
+func (r *fileReader) ask(offset int64) { r.wanted <- offset }
 
 func openRegular(path string) (*os.File, os.FileInfo, error) {
 	// O_NONBLOCK: opening a FIFO must not wait for a writer; it is refused just below.

@@ -22,6 +22,7 @@ type relay struct {
 	system *actors.System
 	interp *actor.PID
 	mode   transports.Mode
+	packs  bool // what goes through here crosses a network
 
 	mu     sync.Mutex
 	wake   *sync.Cond
@@ -43,7 +44,10 @@ type inflow struct {
 	eof    bool
 }
 
-var _ transports.Splicer = (*relay)(nil)
+var (
+	_ transports.Splicer = (*relay)(nil)
+	_ transports.Packer  = (*relay)(nil)
+)
 
 func newRelay(system *actors.System, interp *actor.PID, mode transports.Mode) *relay {
 	r := &relay{system: system, interp: interp, mode: mode, done: make(chan struct{})}
@@ -54,6 +58,10 @@ func newRelay(system *actors.System, interp *actor.PID, mode transports.Mode) *r
 	}
 	return r
 }
+
+// Packs says whether the agent in front is beyond a network: what an agent behind it says is packed by itself then, and
+// crosses that network as it is.
+func (r *relay) Packs() bool { return r.packs }
 
 // Read reads the program's output.
 func (r *relay) Read(b []byte) (int, error) { return r.read(1, b) }
@@ -270,6 +278,7 @@ func (r *relay) end(e *transports.Exit, err error) {
 type agentSpawner struct {
 	system *actors.System
 	interp *actor.PID
+	packs  bool
 }
 
 // openWait bounds the hand-over to the interpreter; the start itself is bounded by the dial that asked for it.
@@ -279,6 +288,7 @@ const openWait = 10 * time.Second
 // code 127 and a text.
 func (s *agentSpawner) Spawn(ctx context.Context, c transports.Command) (transports.Link, error) {
 	r := newRelay(s.system, s.interp, c.Mode)
+	r.packs = s.packs
 	ctx, cancel := context.WithTimeout(ctx, openWait)
 	defer cancel()
 	reply, err := s.system.Request(ctx, s.interp, &openStream{relay: r, command: c})

@@ -15,6 +15,7 @@ import (
 
 	"spindle/actors"
 	"spindle/actors/tree"
+	"spindle/bootstrap"
 	"spindle/transports"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	Tree *actor.PID
 	// Factories makes a Dialer from a method's settings.
 	Factories map[string]transports.Factory
+	// MaxInterpreters is how many accounts are kept at a time behind one login; 0 stands for DefaultMaxInterpreters.
+	MaxInterpreters int
 }
 
 // state of an entry.
@@ -52,6 +55,7 @@ type entry struct {
 	why     string
 	said    []string // what the user wants to see, until the first one has been told
 	waiters []*request
+	used    uint64 // when it was last asked for, by the service's clock
 }
 
 // standing is what a hop that is ready was for; it outlives its entry when that is replaced.
@@ -64,6 +68,7 @@ type standing struct {
 type request struct {
 	key    uint32
 	sender *actor.PID
+	holder uint32 // what the sender calls the user of this way
 	hops   []*tree.Hop
 	bare   bool     // an account without an agent will do
 	boot   bool     // but an agent is tried first
@@ -78,6 +83,12 @@ type connections struct {
 	byPID      map[string]standing // by hop PID id
 	resets     map[string][]func() // hop PID id → what to do when it is gone
 	pythonless map[string]bool     // hops, by key, that had no Python when one was to be led through them
+	pinned     map[string]*pins    // by requester's PID id
+	parting    []parting           // given up, and still held by somebody
+	clock      uint64
+	tickets    map[string]ticket   // by the last hop's key
+	meant      map[string]string   // what stands behind the settings of a first hop, by those settings; both as keyed digests
+	unread     map[string][]unread // requests that wait for that
 }
 
 // Spec describes the connections service.
@@ -85,8 +96,14 @@ func Spec(cfg *Config) actors.Spec {
 	return actors.Spec{Kind: "connections", Name: "connections", New: func() actor.Actor {
 		secret := make([]byte, 32)
 		rand.Read(secret) // never fails (crypto/rand)
+		if cfg.MaxInterpreters == 0 {
+			own := *cfg
+			own.MaxInterpreters = DefaultMaxInterpreters
+			cfg = &own
+		}
 		return &connections{
-			cfg: cfg, secret: secret,
+			cfg: cfg, secret: secret, pinned: map[string]*pins{}, tickets: map[string]ticket{},
+			meant: map[string]string{}, unread: map[string][]unread{},
 			entries: map[string]*entry{}, byPID: map[string]standing{}, resets: map[string][]func(){}, pythonless: map[string]bool{},
 		}
 	}}
@@ -96,12 +113,14 @@ func (s *connections) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		ctx.Send(s.cfg.Tree, &tree.DropHops{}) // hops of an earlier life, after a restart
-	case *Acquire:
-		s.onAcquire(ctx, m)
+	case *Acquire, *Reset, *Retire, *Ticket:
+		s.ask(ctx, ctx.Sender(), m)
+	case *resolved:
+		s.onResolved(ctx, m)
 	case *Forget:
-		s.onForget(m)
-	case *Reset:
-		s.onReset(ctx, m)
+		s.onForget(ctx, m)
+	case *retireLate:
+		m.done()
 	case *tree.HopReady:
 		s.onReady(ctx, m)
 	case *tree.HopFailed:
@@ -113,17 +132,32 @@ func (s *connections) Receive(ctx actor.Context) {
 	}
 }
 
-func (s *connections) onAcquire(ctx actor.Context, m *Acquire) {
-	hops, err := s.plan(m.Hops)
+func (s *connections) onAcquire(ctx actor.Context, sender *actor.PID, m *Acquire) {
+	hops, err := s.asked(m)
 	if err != nil {
-		ctx.Respond(&Refused{Key: m.Key, Err: err})
+		ctx.Send(sender, &Refused{Key: m.Key, Err: err})
 		return
 	}
-	r := &request{key: m.Key, sender: ctx.Sender(), hops: hops, bare: m.Bare, boot: m.Boot, login: len(hops) - 1, way: make([]string, len(hops))}
+	r := &request{
+		key: m.Key, sender: sender, holder: m.Holder, hops: hops, bare: m.Bare, boot: m.Boot, login: len(hops) - 1,
+		way: make([]string, len(hops)),
+	}
 	for r.login > 0 && hops[r.login].Become {
 		r.login--
 	}
 	s.advance(ctx, r)
+}
+
+// asked returns the hops that an Acquire is about.
+func (s *connections) asked(m *Acquire) ([]*tree.Hop, error) {
+	if m.Ticket == "" {
+		return s.plan(m.Hops)
+	}
+	hops, known := s.redeem(m.Ticket)
+	if !known {
+		return nil, fmt.Errorf("connect: there is no such ticket")
+	}
+	return hops, nil
 }
 
 // plan turns settings into hops with keys. The key of a hop covers the whole way to it.
@@ -146,19 +180,46 @@ func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
 		if err != nil {
 			return nil, err
 		}
-		mac := hmac.New(sha256.New, s.secret)
-		io.WriteString(mac, key)
-		mac.Write(encoded)
-		key = hex.EncodeToString(mac.Sum(nil)[:16])
+		if meant := s.meant[s.digest("", encoded)]; meant != "" && key == "" {
+			r.Kwargs = json.RawMessage(`"` + meant + `"`)
+			if encoded, err = identity(r); err != nil {
+				return nil, err
+			}
+		}
+		key = s.digest(key, encoded)
+		python, watched := r.Python, watch(r)
+		if watched == tree.WatchAll {
+			python = bootstrap.WithoutSetup(python)
+		}
 		hops = append(hops, &tree.Hop{
 			Key: key, Dialer: dialer, Heartbeat: r.Heartbeat.spec(), Become: r.Become,
 			Boot: tree.Boot{
-				Candidates: r.Python, Title: r.Title,
+				Candidates: python, Title: r.Title, Watch: watched,
 				TmpCandidates: append(slices.DeleteFunc([]string{r.RemoteTmp}, func(d string) bool { return d == "" }), r.SystemTmpdirs...),
 			},
 		})
 	}
 	return hops, nil
+}
+
+// digest is a key for what has been encoded, behind another one.
+func (s *connections) digest(key string, encoded []byte) string {
+	mac := hmac.New(sha256.New, s.secret)
+	io.WriteString(mac, key)
+	mac.Write(encoded)
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// watch is what an agent looks at to know that its account's login would be another one now. What was not entered by a
+// login has none, and those who change the account go by more files than others.
+func watch(r HopRequest) tree.Watch {
+	switch {
+	case r.Method == "local":
+		return tree.WatchNothing
+	case r.Become, r.Method == "sudo", r.Method == "su", r.Method == "doas":
+		return tree.WatchAll
+	}
+	return tree.WatchAccount
 }
 
 // identity is what makes a hop another one than others: nothing of how it is asked for. So a host that is passed through
@@ -203,6 +264,7 @@ func (s *connections) advance(ctx actor.Context, r *request) {
 		e := s.entries[name]
 		said, e.said = append(said, e.said...), nil
 	}
+	s.pin(ctx, r)
 	ctx.Send(r.sender, &Acquired{
 		Key: r.key, Target: s.context(r.way[len(r.way)-1]), Login: s.context(r.way[r.login]), Said: said,
 	})
@@ -215,6 +277,9 @@ func (s *connections) start(ctx actor.Context, r *request, i int, name string, b
 	if i > 0 {
 		e.parent = r.way[i-1]
 		parent = s.entries[e.parent].interp
+		if e.become && !bare {
+			s.makeRoom(ctx, e.parent)
+		}
 	}
 	e.from = parent.Id
 	s.entries[name] = e
@@ -262,7 +327,9 @@ func (s *connections) onFailed(ctx actor.Context, m *tree.HopFailed) {
 	}
 }
 
-func (s *connections) onForget(m *Forget) {
+func (s *connections) onForget(ctx actor.Context, m *Forget) {
+	s.release(ctx, m.Requester, nil)
+	s.forgetUnread(m.Requester)
 	for _, e := range s.entries {
 		e.waiters = slices.DeleteFunc(e.waiters, func(r *request) bool { return r.sender.Equal(m.Requester) })
 	}
@@ -277,6 +344,7 @@ func (s *connections) onTerminated(ctx actor.Context, m *actor.Terminated) {
 		}
 		s.failBelow(ctx, was.interp)
 	}
+	s.parting = slices.DeleteFunc(s.parting, func(p parting) bool { return p.entry.hop.Equal(m.Who) })
 	for _, done := range s.resets[m.Who.Id] {
 		done()
 	}
@@ -296,12 +364,12 @@ func (s *connections) failBelow(ctx actor.Context, interp string) {
 	}
 }
 
-func (s *connections) onReset(ctx actor.Context, m *Reset) {
+func (s *connections) onReset(ctx actor.Context, sender *actor.PID, m *Reset) {
 	key := hopKey(m.Context)
 	if key == "" && len(m.Hops) > 0 {
 		hops, err := s.plan(m.Hops)
 		if err != nil {
-			ctx.Respond(&Refused{Key: m.Key, Err: err})
+			ctx.Send(sender, &Refused{Key: m.Key, Err: err})
 			return
 		}
 		key = hops[len(hops)-1].Key
@@ -317,10 +385,10 @@ func (s *connections) onReset(ctx actor.Context, m *Reset) {
 		}
 	}
 	if len(stop) == 0 {
-		ctx.Respond(&ResetDone{Key: m.Key})
+		ctx.Send(sender, &ResetDone{Key: m.Key})
 		return
 	}
-	sender, sys, left := ctx.Sender(), actors.SystemOf(ctx), len(stop)
+	sys, left := actors.SystemOf(ctx), len(stop)
 	for _, e := range stop {
 		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], func() {
 			if left--; left == 0 {

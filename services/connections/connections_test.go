@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -27,6 +28,7 @@ type lab struct {
 	conns   *actor.PID
 	wg      sync.WaitGroup
 	dialers map[string]*treetest.Dialer
+	wrap    func(name string, d *treetest.Dialer) transports.Dialer // nil: as it is
 }
 
 // inLab runs fn in a bubble.
@@ -38,6 +40,9 @@ func inLab(t *testing.T, fn func(l *lab)) {
 			var host string
 			if err := json.Unmarshal(kwargs, &host); err != nil {
 				return nil, err
+			}
+			if l.wrap != nil {
+				return l.wrap(host, l.dialers[host]), nil
 			}
 			return l.dialers[host], nil
 		}
@@ -188,6 +193,28 @@ func TestLostHopIsDialledAnew(t *testing.T) {
 		for d.Dials.Load() < 2 { // the service hears of the loss a little later than the probe may
 			p.Request(l.conns, &Acquire{Key: 2, Hops: stack("ssh:web1")})
 			actorstest.Expect[*Acquired](p)
+		}
+	})
+}
+
+// A host that goes away while something is set up from it: the contract's text (§1.10).
+func TestWhatStartsFromALostHostIsInterrupted(t *testing.T) {
+	inLab(t, func(l *lab) {
+		cut := make(chan struct{})
+		l.host("ssh:web1", func(f *treetest.FarEnd) { <-cut })
+		become := l.host("sudo:root", treetest.UntilGone)
+		become.Gate = make(chan struct{})
+		defer close(become.Gate)
+		p := l.Probe("worker")
+		p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1")})
+		actorstest.Expect[*Acquired](p)
+		p.Request(l.conns, &Acquire{Key: 2, Hops: stack("ssh:web1", "sudo:root")})
+		synctest.Wait()
+		close(cut)
+		got := actorstest.Expect[*Refused](p)
+		const want = "Channel was disconnected while connection attempt was in progress; this may be caused by an abnormal Ansible exit, or due to an unreliable target."
+		if got.Key != 2 || got.Err == nil || !strings.HasSuffix(got.Err.Error(), want) {
+			t.Errorf("%+v", got)
 		}
 	})
 }

@@ -4,11 +4,17 @@
 // hop from the controller outwards; what stands is reused, an attempt in progress is joined, the rest is started, each hop below the
 // interpreter that it starts from. Any number of hops are set up at the same time.
 //
+// What counts is what settings mean: a first hop's are resolved, where its Dialer can do that, before they are compared. Those of hops further
+// out are not, since only the machine before them could, at the price of a round trip.
+//
 // A hop can stand twice: with an agent, and bare, without one. Bare are the hops to the last host if that is what was asked
 // for and no agent stands there, hosts on the way whose settings say so (spindle_via), and hosts on the way that turn out to
 // have no Python. A bare hop to a last host is let go when an agent has come up in its place.
 //
-// Accepts: *Acquire (reply *Acquired or *Refused), *Forget (a requester is gone), *Reset (reply *ResetDone),
+// Behind one login, a limited number of accounts is kept (MITOGEN_MAX_INTERPRETERS): before one more is entered, the one
+// goes that was not used for the longest time. What a requester has acquired is in use, and stays, until it acquires something else or is gone.
+//
+// Accepts: *Acquire (reply *Acquired or *Refused), *Forget (a requester is gone), *Reset and *Retire (reply *ResetDone), *Ticket (reply *TicketMade),
 // *tree.HopReady, *tree.HopFailed, actor.Terminated of hops.
 //
 // Ordering: nothing is promised between different stacks. Failure: a failed attempt is told to everyone who waits for it and is

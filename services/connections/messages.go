@@ -37,10 +37,15 @@ func (h Heartbeat) spec() tree.Heartbeat {
 type Acquire struct {
 	Key  uint32
 	Hops []HopRequest
+	// Ticket names the hops instead, if it is set.
+	Ticket string
 	// Bare says that the last host will do without an agent, if none stands there.
 	Bare bool
 	// Boot says that an agent is to be tried first all the same.
 	Boot bool
+	// Holder is the requester's number for whoever uses the way. What is found is in use until the requester asks for the
+	// same holder again, or is gone.
+	Holder uint32
 }
 
 // Context is an account that has been reached.
@@ -78,5 +83,16 @@ type Reset struct {
 	Hops    []HopRequest
 }
 
-// ResetDone answers Reset; a context that does not exist is no error.
+// Retire gives accounts up that are not in use: a context as the requester knows it, which goes when all who hold it are done with it, or
+// those behind a login: a user's, or without a name all but root's. New requests dial anew at once. Reply: *ResetDone, for a
+// context at once, for others when they are gone or retireGrace is over; *Refused for hops that cannot be read.
+type Retire struct {
+	Key         uint32
+	Context     string
+	Interpreter *actor.PID
+	Hops        []HopRequest
+	User        string
+}
+
+// ResetDone answers Reset and Retire; what does not exist is no error.
 type ResetDone struct{ Key uint32 }

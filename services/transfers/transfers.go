@@ -8,7 +8,7 @@ import (
 )
 
 // Budget is the default for how many bytes all transfers together may have under way.
-const Budget int64 = 64 << 20
+const Budget int64 = 96 << 20
 
 type waiter struct {
 	who   *actor.PID

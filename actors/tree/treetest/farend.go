@@ -84,6 +84,8 @@ type Dialer struct {
 	Gate chan struct{}
 	// Joined counts the far ends that still run.
 	Joined *sync.WaitGroup
+	// Facts is the body of its HELLO; empty for some that do for most tests.
+	Facts string
 	// Through says that others are to be connected to through this one.
 	Through bool
 	// Dials counts the dials, BareDials those that asked for no agent.
@@ -116,7 +118,10 @@ func (d *Dialer) Dial(ctx context.Context, _ transports.Spawner, _ transports.Pr
 		defer far.Close()
 		d.Play(&FarEnd{T: d.T, Conn: far, in: wire.NewReader(far)})
 	}()
-	facts, _ := json.Marshal(map[string]string{"python": "/usr/bin/python3", "hostname": "web1"})
+	facts := []byte(d.Facts)
+	if d.Facts == "" {
+		facts, _ = json.Marshal(map[string]string{"python": "/usr/bin/python3", "hostname": "web1"})
+	}
 	return &transports.Booted{
 		Link: &link{Conn: near, done: make(chan struct{})}, Frames: wire.NewReader(near),
 		Hello: wire.Frame{Header: wire.Hello{Proto: wire.Proto, Role: "agent"}, Body: facts}, How: "test",

@@ -1,0 +1,96 @@
+package connections
+
+import (
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"spindle/transports"
+)
+
+// Settings of a first hop may be other words for those of another one: an alias of ssh_config, and what it stands for. What stands behind
+// them is found out once, ahead of the first request that has them; the request waits for that, and for nothing else.
+
+// unread is a request whose first hop is still to be resolved.
+type unread struct {
+	sender  *actor.PID
+	message any
+}
+
+// resolved is what a pump has found out, both as digests. What could not be resolved stands for itself, and meant is empty.
+type resolved struct{ words, meant string }
+
+// ask takes a request, now or when its first hop has been resolved.
+func (s *connections) ask(ctx actor.Context, sender *actor.PID, message any) {
+	var hops []HopRequest
+	switch m := message.(type) {
+	case *Acquire:
+		hops = m.Hops
+	case *Reset:
+		hops = m.Hops
+	case *Retire:
+		hops = m.Hops
+	case *Ticket:
+		hops = m.Hops
+	}
+	if words := s.unresolved(ctx, hops); words != "" {
+		s.unread[words] = append(s.unread[words], unread{sender, message})
+		return
+	}
+	s.take(ctx, sender, message)
+}
+
+func (s *connections) take(ctx actor.Context, sender *actor.PID, message any) {
+	switch m := message.(type) {
+	case *Acquire:
+		s.onAcquire(ctx, sender, m)
+	case *Reset:
+		s.onReset(ctx, sender, m)
+	case *Retire:
+		s.onRetire(ctx, sender, m)
+	case *Ticket:
+		s.onTicket(ctx, sender, m)
+	}
+}
+
+// unresolved returns the digest of settings that are being resolved, and begins with that if nobody has. It is empty if there is nothing to
+// wait for: what is wrong with settings is told by who uses them.
+func (s *connections) unresolved(ctx actor.Context, hops []HopRequest) string {
+	if len(hops) == 0 || s.cfg.Factories[hops[0].Method] == nil {
+		return ""
+	}
+	encoded, err := identity(hops[0])
+	if err != nil {
+		return ""
+	}
+	words := s.digest("", encoded)
+	if _, known := s.meant[words]; known {
+		return ""
+	}
+	if _, begun := s.unread[words]; begun {
+		return words
+	}
+	dialer, err := s.cfg.Factories[hops[0].Method](hops[0].Kwargs)
+	resolver, able := dialer.(transports.Resolver)
+	if err != nil || !able {
+		return ""
+	}
+	s.resolve(ctx, words, resolver)
+	return words
+}
+
+func (s *connections) onResolved(ctx actor.Context, m *resolved) {
+	s.meant[m.words] = m.meant
+	waiting := s.unread[m.words]
+	delete(s.unread, m.words)
+	for _, u := range waiting {
+		s.take(ctx, u.sender, u.message)
+	}
+}
+
+// forgetUnread drops what a requester that is gone still waits for.
+func (s *connections) forgetUnread(requester *actor.PID) {
+	for words, waiting := range s.unread {
+		s.unread[words] = slices.DeleteFunc(waiting, func(u unread) bool { return u.sender.Equal(requester) })
+	}
+}

@@ -1,0 +1,98 @@
+package connections
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"spindle/actors/actorstest"
+	"spindle/actors/tree/treetest"
+	"spindle/transports"
+)
+
+// alias is a Dialer whose settings mean something.
+type alias struct {
+	*treetest.Dialer
+	means string
+	err   error
+	gate  chan struct{}
+	asked *atomic.Int64
+}
+
+func (a alias) Resolve(ctx context.Context) (string, error) {
+	a.asked.Add(1)
+	select {
+	case <-a.gate:
+	case <-ctx.Done():
+	}
+	return a.means, a.err
+}
+
+// inAliases runs fn with dialers that resolve: two names of one host, one of another, and two that nobody can resolve.
+func inAliases(t *testing.T, fn func(l *lab, gate chan struct{}, asked *atomic.Int64)) {
+	inLab(t, func(l *lab) {
+		gate, asked := make(chan struct{}), new(atomic.Int64)
+		meanings := map[string]string{"ssh:b": "web1", "ssh:web1": "web1", "ssh:web2": "web2"}
+		l.wrap = func(name string, d *treetest.Dialer) transports.Dialer {
+			a := alias{Dialer: d, means: meanings[name], gate: gate, asked: asked}
+			if name == "ssh:lost" {
+				a.err = errors.New("ssh -G: time is up")
+			}
+			return a
+		}
+		fn(l, gate, asked)
+	})
+}
+
+// Settings that mean the same have one connection, those that mean something else have their own, and each is asked for its meaning once.
+func TestWhatMeansTheSameIsTheSame(t *testing.T) {
+	inAliases(t, func(l *lab, gate chan struct{}, asked *atomic.Int64) {
+		for _, name := range []string{"ssh:b", "ssh:web1", "ssh:web2", "ssh:lost", "ssh:words"} {
+			l.host(name, treetest.UntilGone)
+		}
+		a, b := l.Probe("a"), l.Probe("b")
+		a.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:b")})
+		b.Request(l.conns, &Acquire{Key: 2, Hops: stack("ssh:web1")})
+		b.Request(l.conns, &Acquire{Key: 3, Hops: stack("ssh:web1")})
+		close(gate)
+		first, second, third := actorstest.Expect[*Acquired](a), actorstest.Expect[*Acquired](b), actorstest.Expect[*Acquired](b)
+		if first.Target.Name != second.Target.Name || second.Target.Name != third.Target.Name {
+			t.Errorf("one host has connections %s, %s and %s", first.Target.Name, second.Target.Name, third.Target.Name)
+		}
+		if n := l.dialers["ssh:b"].Dials.Load() + l.dialers["ssh:web1"].Dials.Load(); n != 1 || asked.Load() != 2 {
+			t.Errorf("%d dials, %d questions", n, asked.Load())
+		}
+		names := map[string]bool{first.Target.Name: true}
+		for i, name := range []string{"ssh:web2", "ssh:lost", "ssh:words"} {
+			for range 2 {
+				names[l.acquire(a, false, name).Target.Name] = true
+			}
+			if len(names) != i+2 || l.dialers[name].Dials.Load() != 1 {
+				t.Errorf("%s: %d connections, %d dials", name, len(names), l.dialers[name].Dials.Load())
+			}
+		}
+		// What is reset under one name is reset.
+		a.Request(l.conns, &Reset{Key: 9, Hops: stack("ssh:web1")})
+		actorstest.Expect[*ResetDone](a)
+		if l.acquire(a, false, "ssh:b"); l.dialers["ssh:b"].Dials.Load()+l.dialers["ssh:web1"].Dials.Load() != 2 {
+			t.Error("the connection was not reset under its other name")
+		}
+	})
+}
+
+// Who goes away while settings are looked up has nothing set up for it.
+func TestForgottenWhileResolving(t *testing.T) {
+	inAliases(t, func(l *lab, gate chan struct{}, _ *atomic.Int64) {
+		d := l.host("ssh:web1", treetest.UntilGone)
+		a, b := l.Probe("a"), l.Probe("b")
+		a.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1")})
+		a.Request(l.conns, &Forget{Requester: a.PID()})
+		close(gate)
+		l.host("ssh:web2", treetest.UntilGone)
+		l.acquire(b, false, "ssh:web2")
+		if n := d.Dials.Load(); n != 0 {
+			t.Errorf("%d dials for nobody", n)
+		}
+	})
+}

@@ -1,0 +1,234 @@
+package connections
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+
+	"spindle/actors"
+	"spindle/actors/tree"
+)
+
+// DefaultMaxInterpreters is how many accounts are kept at a time behind one login, if nothing else is said (contract §1.5,
+// MITOGEN_MAX_INTERPRETERS).
+const DefaultMaxInterpreters = 20
+
+// retireGrace is how long somebody waits for accounts that are to be given up and are in use.
+const retireGrace = 5 * time.Second
+
+// pinsMost is how many ways one requester can hold at a time: a task has one connection, few have two.
+const pinsMost = 4
+
+// pins are the ways that a requester got last, by what it called them. Nothing on them is given up.
+type pins struct {
+	ways  map[uint32][]*entry
+	order []uint32
+}
+
+// pin holds a way for its requester, in the place of the one that it held under the same name.
+func (s *connections) pin(ctx actor.Context, r *request) {
+	p := s.pinned[r.sender.Id]
+	if p == nil {
+		p = &pins{ways: map[uint32][]*entry{}}
+		s.pinned[r.sender.Id] = p
+	}
+	if i := slices.Index(p.order, r.holder); i >= 0 {
+		p.order = slices.Delete(p.order, i, i+1)
+	}
+	p.order = append(p.order, r.holder)
+	way := make([]*entry, 0, len(r.way))
+	for _, name := range r.way {
+		e := s.entries[name]
+		s.clock++
+		e.used = s.clock
+		way = append(way, e)
+	}
+	p.ways[r.holder] = way
+	if len(p.order) > pinsMost {
+		delete(p.ways, p.order[0])
+		p.order = p.order[1:]
+	}
+	s.settle(ctx)
+}
+
+// release drops what a requester holds: all of it, or the ways over one entry.
+func (s *connections) release(ctx actor.Context, requester *actor.PID, over *entry) {
+	p := s.pinned[requester.Id]
+	if p == nil {
+		return
+	}
+	if over == nil {
+		delete(s.pinned, requester.Id)
+	} else {
+		for holder, way := range p.ways {
+			if slices.Contains(way, over) {
+				delete(p.ways, holder)
+				p.order = slices.DeleteFunc(p.order, func(h uint32) bool { return h == holder })
+			}
+		}
+	}
+	s.settle(ctx)
+}
+
+// held lists the entries that somebody holds.
+func (s *connections) held() map[*entry]bool {
+	held := map[*entry]bool{}
+	for _, p := range s.pinned {
+		for _, way := range p.ways {
+			for _, e := range way {
+				held[e] = true
+			}
+		}
+	}
+	return held
+}
+
+// parting is an entry, with all below it, that is to go as soon as nobody holds any of it.
+type parting struct {
+	entry *entry
+	below []*entry
+}
+
+// part gives an entry up: new requests dial anew at once, and it goes when its holders are done with it.
+func (s *connections) part(ctx actor.Context, e *entry) {
+	if e.hop == nil || e.state != ready {
+		return
+	}
+	p := parting{entry: e}
+	for again := true; again; {
+		again = false
+		for _, c := range s.entries {
+			above := s.entries[c.parent]
+			if above != nil && (above == e || slices.Contains(p.below, above)) && !slices.Contains(p.below, c) {
+				p.below, again = append(p.below, c), true
+			}
+		}
+	}
+	s.close(e)
+	s.parting = append(s.parting, p)
+	s.settle(ctx)
+}
+
+// settle lets those go that nobody holds any more.
+func (s *connections) settle(ctx actor.Context) {
+	if len(s.parting) == 0 {
+		return
+	}
+	held := s.held()
+	s.parting = slices.DeleteFunc(s.parting, func(p parting) bool {
+		if held[p.entry] || slices.ContainsFunc(p.below, func(e *entry) bool { return held[e] }) {
+			return false
+		}
+		ctx.Send(p.entry.hop, &tree.Retire{})
+		return true
+	})
+}
+
+// makeRoom is called before another account is entered behind the same login: if there are as many as may be, the one goes
+// that was not used for the longest time. None does that is in use.
+func (s *connections) makeRoom(ctx actor.Context, parent string) {
+	var all []*entry
+	led := map[string]bool{} // names of entries that others stand behind
+	for _, e := range s.entries {
+		led[e.parent] = true
+	}
+	var idle []*entry
+	held := s.held()
+	for name, e := range s.entries {
+		if e.parent != parent || !e.become || e.bare || e.state == closing {
+			continue
+		}
+		all = append(all, e)
+		if e.state == ready && !held[e] && !led[name] {
+			idle = append(idle, e)
+		}
+	}
+	if len(all) < s.cfg.MaxInterpreters {
+		return
+	}
+	if len(idle) == 0 {
+		s.cfg.Logger.Warn("more accounts at a time than MITOGEN_MAX_INTERPRETERS says, because all are in use", zap.Int("accounts", len(all)+1))
+		return
+	}
+	s.part(ctx, slices.MinFunc(idle, func(a, b *entry) int { return int(a.used) - int(b.used) }))
+}
+
+// onRetire gives up one context, or the idle accounts of a machine.
+func (s *connections) onRetire(ctx actor.Context, sender *actor.PID, m *Retire) {
+	if m.Context != "" {
+		if e := s.entries[m.Context]; e != nil && e.hop != nil && e.interp.Equal(m.Interpreter) {
+			s.release(ctx, sender, e)
+			s.part(ctx, e)
+		} else {
+			s.releaseGone(ctx, sender, m.Interpreter)
+		}
+		ctx.Send(sender, &ResetDone{Key: m.Key})
+		return
+	}
+	hops, err := s.plan(m.Hops)
+	if err != nil {
+		ctx.Send(sender, &Refused{Key: m.Key, Err: err})
+		return
+	}
+	held := s.held()
+	var going []*entry
+	for _, e := range s.entries {
+		if e.become && e.parent == hops[len(hops)-1].Key && e.state == ready && !e.bare && !held[e] && s.isAccount(e, m.User) {
+			going = append(going, e)
+		}
+	}
+	sys, left := actors.SystemOf(ctx), len(going)
+	done := func() {
+		if left--; left == 0 {
+			sys.Send(sender, &ResetDone{Key: m.Key})
+		}
+	}
+	if left == 0 {
+		left = 1
+		done()
+		return
+	}
+	for _, e := range going {
+		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], done)
+		s.part(ctx, e)
+	}
+	actors.After(ctx, retireGrace, &retireLate{done: func() {
+		if left > 0 {
+			left = 1
+			done()
+		}
+	}})
+}
+
+// retireLate ends the wait for accounts that do not go.
+type retireLate struct{ done func() }
+
+// releaseGone drops a requester's hold on an interpreter that another one has given up meanwhile.
+func (s *connections) releaseGone(ctx actor.Context, requester, interp *actor.PID) {
+	for _, p := range s.parting {
+		for _, e := range append([]*entry{p.entry}, p.below...) {
+			if e.interp.Equal(interp) {
+				s.release(ctx, requester, e)
+				return
+			}
+		}
+	}
+}
+
+// isAccount says whether an entry is the account of a user; without a name, whether it is any but root's.
+func (s *connections) isAccount(e *entry, user string) bool {
+	var facts struct {
+		User string `json:"user"`
+		UID  int    `json:"uid"`
+	}
+	if err := json.Unmarshal(e.facts, &facts); err != nil {
+		return false
+	}
+	if user == "" {
+		return facts.UID != 0
+	}
+	return facts.User == user
+}

@@ -1,0 +1,167 @@
+package connections
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"spindle/actors/actorstest"
+	"spindle/actors/tree/treetest"
+)
+
+// account adds an account whose agent says who it is.
+func (l *lab) account(name string) *treetest.Dialer {
+	d := l.host("sudo:"+name, treetest.UntilGone)
+	d.Facts = fmt.Sprintf(`{"user":%q,"uid":1000,"python":"/usr/bin/python3"}`, name)
+	return d
+}
+
+// accounts counts the become hops that there are.
+func (l *lab) accounts() int {
+	n := 0
+	for _, path := range l.Paths() {
+		if strings.HasPrefix(path[strings.LastIndex(path, "/")+1:], "sudo:") {
+			n++
+		}
+	}
+	return n
+}
+
+// A loop over ten thousand accounts keeps as many as it may, and the one that is asked for again and again.
+func TestManyAccountsAreRecycled(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.host("ssh:web1", treetest.UntilGone)
+		root := l.account("root")
+		p := l.Probe("worker")
+		most := 0
+		for i := range 10000 {
+			name := fmt.Sprintf("u%d", i)
+			l.account(name)
+			for holder, account := range []string{"root", name} {
+				p.Request(l.conns, &Acquire{Key: 1, Holder: uint32(holder), Hops: stack("ssh:web1", "sudo:"+account)})
+				actorstest.Expect[*Acquired](p)
+			}
+			delete(l.dialers, "sudo:"+name)
+			if i%500 == 0 {
+				actorstest.Settle()
+				most = max(most, l.accounts())
+			}
+		}
+		actorstest.Settle()
+		if most = max(most, l.accounts()); most > DefaultMaxInterpreters {
+			t.Errorf("%d accounts at a time, want at most %d", most, DefaultMaxInterpreters)
+		}
+		if n := root.Dials.Load(); n != 1 {
+			t.Errorf("the account in use was entered %d times", n)
+		}
+	})
+}
+
+// The least recently used account goes, and none that is in use.
+func TestTheLeastRecentlyUsedGoes(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.host("ssh:web1", treetest.UntilGone)
+		dials := map[string]*treetest.Dialer{}
+		get := func(p *actorstest.Probe, name string) {
+			if dials[name] == nil {
+				dials[name] = l.account(name)
+			}
+			p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1", "sudo:"+name)})
+			actorstest.Expect[*Acquired](p)
+			actorstest.Settle()
+		}
+		keeps := l.Probe("keeps")
+		get(keeps, "kept")
+		p := l.Probe("worker")
+		for i := range DefaultMaxInterpreters - 1 {
+			get(p, fmt.Sprintf("u%d", i))
+		}
+		get(p, "u0")
+		get(p, "new") // in the place of u1
+		get(p, "u0")
+		get(keeps, "kept")
+		if a, b := dials["u0"].Dials.Load(), dials["kept"].Dials.Load(); a != 1 || b != 1 {
+			t.Errorf("what was used last was given up: %d, %d", a, b)
+		}
+		get(p, "u1")
+		if n := dials["u1"].Dials.Load(); n != 2 {
+			t.Errorf("u1 was entered %d times: it was not the one to go", n)
+		}
+	})
+}
+
+// A context that is given up goes when the last one who holds it is done, and those who come later have another.
+func TestAContextInUseStaysUntilItsHoldersAreDone(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.host("ssh:web1", treetest.UntilGone)
+		d := l.account("app")
+		a, b, c := l.Probe("a"), l.Probe("b"), l.Probe("c")
+		acquire := func(p *actorstest.Probe) Context {
+			p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1", "sudo:app")})
+			return actorstest.Expect[*Acquired](p).Target
+		}
+		first := acquire(a)
+		acquire(b)
+		a.Request(l.conns, &Retire{Key: 2, Context: first.Name, Interpreter: first.Interpreter})
+		actorstest.Expect[*ResetDone](a)
+		second := acquire(a)
+		if second.Interpreter.Equal(first.Interpreter) || d.Dials.Load() != 2 {
+			t.Errorf("the new request got %v, %d dials", second.Interpreter, d.Dials.Load())
+		}
+		actorstest.Settle()
+		if n := l.accounts(); n != 2 {
+			t.Fatalf("%d agents, want 2: the first is in use", n)
+		}
+		// The other holder gives the same up, too, and comes to the new one.
+		b.Request(l.conns, &Retire{Key: 2, Context: first.Name, Interpreter: first.Interpreter})
+		actorstest.Expect[*ResetDone](b)
+		if third := acquire(b); !third.Interpreter.Equal(second.Interpreter) || d.Dials.Load() != 2 {
+			t.Errorf("the second holder got %v, %d dials", third.Interpreter, d.Dials.Load())
+		}
+		actorstest.Settle()
+		if n := l.accounts(); n != 1 {
+			t.Errorf("%d agents, want 1", n)
+		}
+		_ = acquire(c)
+		if d.Dials.Load() != 2 {
+			t.Error("the new one is not shared")
+		}
+	})
+}
+
+// The accounts of a user go when they are asked to, if nobody uses them, and root's never without a name.
+func TestIdleAccountsOfAMachineGo(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.host("ssh:web1", treetest.UntilGone)
+		l.account("app")
+		l.account("db")
+		root := l.account("root")
+		root.Facts = `{"user":"root","uid":0,"python":"/usr/bin/python3"}`
+		p := l.Probe("worker")
+		for _, name := range []string{"app", "db", "root"} {
+			p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1", "sudo:"+name)})
+			actorstest.Expect[*Acquired](p)
+		}
+		retire := func(user string) {
+			p.Request(l.conns, &Retire{Key: 2, Hops: stack("ssh:web1"), User: user})
+			actorstest.Expect[*ResetDone](p)
+		}
+		retire("app")
+		if n := l.accounts(); n != 2 {
+			t.Errorf("%d accounts after app has gone, want 2", n)
+		}
+		retire("")
+		if n := l.accounts(); n != 1 {
+			t.Errorf("%d accounts after all but root have gone, want 1", n)
+		}
+		other := l.Probe("other")
+		other.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1", "sudo:db")})
+		actorstest.Expect[*Acquired](other)
+		start := time.Now()
+		retire("db")
+		if n := l.accounts(); n != 2 || time.Since(start) > 0 {
+			t.Errorf("one in use was waited for or has gone: %d accounts, %v", n, time.Since(start))
+		}
+	})
+}
