@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -61,25 +62,39 @@ func title(s string) string {
 // candidate turns an interpreter setting into shell text: commands that come first, and the interpreter's words.
 func candidate(text string) (setup string, argv []string) {
 	argv = words(text)
+	last := len(argv) - 1
+	for last >= 0 && argv[last] != "&&" {
+		last--
+	}
+	assigns := last+1 < len(argv) && assignment.MatchString(argv[last+1])
 	for i, w := range argv {
 		if w != "&&" {
 			argv[i] = quote(w)
 		}
 	}
-	for i := len(argv) - 1; i >= 0; i-- {
-		if argv[i] == "&&" {
-			setup = strings.Join(argv[:i], " ")
-			if rest, ok := strings.CutPrefix(setup, "source "); ok {
-				setup = ". " + rest // what POSIX calls it
-			}
-			argv = argv[i+1:]
-			break
+	if last >= 0 {
+		setup = strings.Join(argv[:last], " ")
+		if rest, ok := strings.CutPrefix(setup, "source "); ok {
+			setup = ". " + rest // what POSIX calls it
 		}
+		argv = argv[last+1:]
 	}
-	if len(argv) > 0 && assignment.MatchString(argv[0]) {
+	if assigns {
 		argv = append([]string{"env"}, argv...)
 	}
 	return setup, argv
+}
+
+// WithoutSetup adds, behind the candidates, those of them that read a script first ("source venv/bin/activate && python") without it: an account
+// that others change over to may not be allowed to read what belongs to them.
+func WithoutSetup(candidates []string) []string {
+	out := slices.Clone(candidates)
+	for _, c := range candidates {
+		if setup, argv := candidate(c); strings.HasPrefix(setup, ". ") && len(argv) > 0 {
+			out = append(out, strings.Join(argv, " "))
+		}
+	}
+	return out
 }
 
 // quote returns a word of the shell that stands for w.

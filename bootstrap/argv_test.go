@@ -100,6 +100,10 @@ func TestCandidates(t *testing.T) {
 		{"spaces", []string{"'" + env + "' 'FOO=it has $HOME' /usr/bin/python3"}, "FOO=it has $HOME"},
 		{"setup", []string{"source " + activate + " && /usr/bin/python3"}, "VENV=yes"},
 		{"failed setup", []string{"source " + sad + " && /usr/bin/python3", "/usr/bin/env FOO=2 /usr/bin/python3"}, "FOO=2"},
+		{"failed setup, and without", WithoutSetup([]string{"source " + sad + " && FOO='a b' /usr/bin/python3"}), "FOO=a b"},
+		{"setup, where it works", WithoutSetup([]string{". " + activate + " && /usr/bin/python3"}), "VENV=yes"},
+		{"setup that cannot be read", WithoutSetup([]string{"source " + dir + "/none && FOO=3 /usr/bin/python3"}), "FOO=3"},
+		{"a setup of another kind", WithoutSetup([]string{"false && /usr/bin/python3"}), ""},
 		{"no expansion", []string{"$HOME/python3", "~/python3"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -17,9 +17,9 @@ import (
 type controller struct {
 	version string
 	root    string // of the Debian root that it is in; empty for this machine
-	// since is the first Python 3 that its module_utils support; python2 says whether 2.7 is supported too.
-	since   int
-	python2 bool
+	// since is the first Python 3 that its module_utils support, until the last, if there is a later one; python2 says whether 2.7 is supported too.
+	since, until int
+	python2      bool
 }
 
 var controllers = []controller{

@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"bytes"
 	"os"
 	"strconv"
 	"strings"
@@ -44,6 +45,11 @@ func TestCostOfACall(t *testing.T) {
 		}
 		measure("first module", 1, 2000, ping)
 		measure("warm module", 50, 40, ping)
+		for name, how := range map[string]meta{"stat, ping": nil, "stat, ping, tidy": tidy} {
+			one, input := r.stepOf(modules["stat"], map[string]any{"path": "/missing"}, "", leads.and(how))
+			two, more := r.stepOf(modules["ping"], map[string]any{}, "", how)
+			measure(name, 50, 90, func() { r.composite(meta{"steps": []any{one, two}}, append(bytes.Clone(input), more...), true) })
+		}
 		measure("exec", 50, 25, func() { r.call("exec", meta{"argv": []string{"/bin/true"}}, nil) })
 		measure("files", 50, 25, func() { r.call("files", meta{"ops": []any{}}, nil) })
 	})

@@ -39,6 +39,7 @@ func (r *remote) busy() {
 	id := r.begin("put", meta{"dest": r.dir + "/dest", "size": 100}, nil, more)
 	r.send(id, wire.Data{Channel: 0}, 'x')
 	r.shell("until ls -A " + r.dir + " | grep -q ansible_mitogen_transfer; do sleep 0.01; done")
+	r.connect(r.byways(id, 2)) // and waits for another
 }
 
 // Whatever way an agent ends, nothing of it is left.

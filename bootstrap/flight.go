@@ -26,11 +26,14 @@ type Options struct {
 	Silence time.Duration
 	// Env is set in the agent, for everything that it starts.
 	Env map[string]string
+	// Watch is what the agent looks at to know that its account's login would be another one now: 0 nothing, 1 the account's
+	// own record and groups, 2 what sudo, su, PAM and login shells read as well.
+	Watch int
 }
 
 // Flight returns what the program started by [Argv] is to be sent at once: the packed agent and READY.
 func Flight(o Options) []byte {
-	settings := map[string]any{"tmp_candidates": o.TmpCandidates, "title": title(o.Title), "env": o.Env}
+	settings := map[string]any{"tmp_candidates": o.TmpCandidates, "title": title(o.Title), "env": o.Env, "watch": o.Watch}
 	body, err := json.Marshal(settings)
 	if err != nil {
 		panic(fmt.Sprintf("bootstrap: settings: %v", err)) // strings always marshal

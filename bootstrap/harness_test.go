@@ -93,6 +93,7 @@ type remote struct {
 	pid   int // of the agent, not of its warden
 	// version is Python's.
 	version string
+	tap     *tap
 
 	write  sync.Mutex
 	mu     sync.Mutex
@@ -150,7 +151,8 @@ func boot(t *testing.T, tg target, change ...func(*Options)) *remote {
 	if want := "SPINDLE1 " + r.nonce + "\n"; err != nil || line != want {
 		t.Fatalf("marker = %q, %v, want %q", line, err, want)
 	}
-	go r.read(wire.NewReader(br))
+	r.tap = &tap{from: br}
+	go r.read(wire.NewUnpacker(wire.NewReader(r.tap)))
 	hello := r.next(0)
 	if h, ok := hello.Header.(wire.Hello); !ok || h.Role != "agent" || h.Proto != wire.Proto {
 		t.Fatalf("first frame is %#v, want HELLO of an agent", hello.Header)
@@ -175,7 +177,7 @@ func (w testWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (r *remote) read(frames *wire.Reader) {
+func (r *remote) read(frames *wire.Unpacker) {
 	for {
 		f, err := frames.Next()
 		r.mu.Lock()

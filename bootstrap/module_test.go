@@ -17,6 +17,11 @@ import (
 
 // everyPair runs a test with every Python and the modules of every ansible-core that supports it.
 func everyPair(t *testing.T, test func(t *testing.T, r *remote, modules map[string]closure, c controller)) {
+	pairsOf(t, controllers, test)
+}
+
+// pairsOf does so for some versions of ansible-core.
+func pairsOf(t *testing.T, controllers []controller, test func(t *testing.T, r *remote, modules map[string]closure, c controller)) {
 	each(t, func(t *testing.T, tg target) {
 		for _, c := range controllers {
 			t.Run(c.version, func(t *testing.T) {
@@ -24,7 +29,7 @@ func everyPair(t *testing.T, test func(t *testing.T, r *remote, modules map[stri
 				r := boot(t, tg)
 				var major, minor int
 				fmt.Sscanf(r.version, "%d.%d", &major, &minor)
-				if major == 2 && !c.python2 || major == 3 && minor < c.since {
+				if major == 2 && !c.python2 || major == 3 && (minor < c.since || c.until > 0 && minor > c.until) {
 					t.Skipf("ansible-core %s does not support Python %s", c.version, r.version)
 				}
 				test(t, r, modules, c)
@@ -148,6 +153,7 @@ func TestModuleEnds(t *testing.T) {
 			{"exit -1", "import sys; sys.exit(-1)", 255, "", ""},
 			{"exception", "def f():\n    raise ValueError('boom')\nf()", 1, map[bool]string{true: "", false: `"msg": "boom"`}[legacy], map[bool]string{true: "ValueError: boom", false: ""}[legacy]},
 			{"traceback", "def f():\n    raise KeyboardInterrupt('boom')\nf()", 1, "", "modules/t.py\", line 2, in f\n    raise KeyboardInterrupt('boom')"},
+			{"hook", "import sys\ndef hook(*args):\n    sys.stdout.write('hooked'); sys.exit(3)\nsys.excepthook = hook\nraise KeyboardInterrupt('boom')", 3, "hooked", ""},
 			{"no exit", "print('x')", 1, map[bool]string{true: `{"msg": "New-style module did not handle its own exit", "failed": true}`, false: "New-style module did not handle its own exit"}[legacy], ""},
 			{"syntax", "x = = 1", 1, "", "SyntaxError"},
 			{"atexit", "import sys, atexit\ndef bye():\n    sys.stdout.write('bye')\natexit.register(bye)\nsys.exit(0)", 0, "bye", ""},

@@ -16,7 +16,7 @@ var agent embed.FS
 
 // parts are the files of the agent in the order of use: they share one namespace, and the last one runs it.
 var parts = []string{
-	"base", "ledger", "files", "transfer", "closure", "module", "child", "stream", "job", "facts", "link", "main",
+	"base", "ledger", "files", "transfer", "closure", "module", "composite", "login", "child", "stream", "byway", "job", "chain", "facts", "link", "main",
 }
 
 // packed returns the agent as it travels, and its digest.

@@ -3,6 +3,8 @@ package bootstrap
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -210,6 +212,33 @@ func TestSpawnCancel(t *testing.T) {
 		}
 		r.alone()
 	}
+}
+
+// Who has nothing but a terminal loses that before there is a signal that would have it take its time.
+func TestSpawnHangupComesBeforeTerm(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		if tg.root != "" {
+			t.Skip("a chroot has no terminals")
+		}
+		r := boot(t, tg)
+		id := r.spawn(2, meta{"cwd": r.dir, "argv": []string{"/bin/sh", "-c", `trap 'echo HUP >>got' HUP; trap 'echo TERM >>got' TERM; echo up; while :; do sleep 0.05; done`}})
+		r.until(id, 1, "up")
+		r.send(id, wire.Cancel{Reason: "enough"})
+		if got := r.relay(id); got.exit != (wire.Exit{RC: -9, Signal: 9, Text: "enough"}) {
+			t.Errorf("%+v", got)
+		}
+		if b, err := os.ReadFile(filepath.Join(r.local, "got")); !strings.HasPrefix(string(b), "HUP\nTERM\n") {
+			t.Errorf("%q %v", b, err)
+		}
+		// What ends by that ends with no signal.
+		id = r.spawn(2, meta{"argv": []string{"/bin/sh", "-c", `trap '' HUP TERM; echo up; read x; exit 3`}})
+		r.until(id, 1, "up")
+		r.send(id, wire.Cancel{Reason: "enough"})
+		if got := r.relay(id); got.exit != (wire.Exit{RC: 3, Text: "enough"}) {
+			t.Errorf("%+v", got)
+		}
+		r.alone()
+	})
 }
 
 // An agent behind an agent, booted from a blob that the first one holds.

@@ -212,6 +212,43 @@ func (r *remote) flat(before int) {
 	}
 }
 
+// channelWindow is what OpenSSH's servers let a client send on a channel before they have passed any of it on.
+const channelWindow = 2 << 20
+
+// A sender far away must not wait for credit while its SSH channel would still take something: of a large file, the agent has always more open
+// than that, however long what it has granted is on its way.
+func TestALongLineIsKeptFull(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		r := boot(t, tg)
+		const size = 12 << 20
+		content := withDigest(pseudo(size))
+		id := r.begin("put", meta{"dest": r.dir + "/far", "size": size, "mode": 0o644, "sync": false}, nil, more)
+		open := wire.WindowInitial
+		for len(content) > 0 {
+			for n := min(open, len(content)); n > 0; {
+				k := min(n, wire.ChunkMax)
+				r.send(id, wire.Data{Channel: 0}, content[:k]...)
+				content, open, n = content[k:], open-k, n-k
+			}
+			// All that was sent is there before anything else is sent: what is open then is what a line can be filled with.
+			for len(content) > 0 && open <= channelWindow {
+				c, ok := r.next(id).Header.(wire.Credit)
+				if !ok {
+					t.Fatalf("%d bytes were open, and then came %v", open, c)
+				}
+				open += c.Bytes
+			}
+			if open > wire.WindowBulk {
+				t.Fatalf("%d bytes are open, want at most %d", open, wire.WindowBulk)
+			}
+		}
+		r.send(id, wire.EOF{Channel: 0})
+		if res := r.finish(id); res != (result{}) {
+			t.Fatalf("%+v", res)
+		}
+	})
+}
+
 // Guarantee G4, on the agent's side: what is not paid for is not held.
 func TestBulkPutAndGetAreFlat(t *testing.T) {
 	each(t, func(t *testing.T, tg target) {

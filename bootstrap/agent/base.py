@@ -9,7 +9,6 @@ import os
 import select
 import sys
 import time
-import zlib
 from _collections import deque
 
 try:
@@ -54,6 +53,8 @@ else:
 
 class Failure(Exception):
     """Work that could not be done, in words for the user."""
+
+    status = STATUS_ERROR
 
     def __init__(self, number, words):
         Exception.__init__(self, words)

@@ -29,7 +29,7 @@ def fork(link, fds, control, task):
         try:
             code = task(Box(books)) or 0
         except Failure as e:
-            record(control, b'E' + dumps([STATUS_ERROR, e.number, e.words]).encode())
+            record(control, b'E' + dumps([e.status, e.number, e.words]).encode())
     except SystemExit as e:
         code = e.code
     except BaseException:
@@ -48,6 +48,7 @@ def record(fd, words):
 
 def enter(meta, link):
     """Environment and umask of the task, and the directory that the account's programs start in."""
+    link.login.renew()
     for name, value in (meta.get('env') or {}).items():
         name = wire_bytes(name)
         if value is None:
@@ -74,14 +75,14 @@ def change_directory(path):
             raise failure('chdir', path, e)
 
 
-def execute(argv):
-    """Becomes another program."""
+def execute(argv, called=None):
+    """Becomes another program, which may be told another name than its file's."""
     argv = [wire_bytes(a) for a in argv]
     for name in ('SIGPIPE', 'SIGXFSZ', 'SIGXFZ'):  # Python ignores them, for itself
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
-        os.execvp(argv[0], argv)
+        os.execvp(argv[0], [called or argv[0]] + argv[1:])
     except (OSError, ValueError, TypeError) as e:
         raise failure('exec', argv[0], e)
 
@@ -98,7 +99,10 @@ def do_files(meta, box, link):
 
 def do_exec(meta, box, link):
     command = meta.get('command')
-    execute(meta['argv'] if command is None else [login_shell(link.facts), '-c', command])
+    if command is None:
+        return execute(meta['argv'])
+    shell = login_shell(link.facts)
+    return execute([shell, '-c', command], os.path.basename(shell))  # as sshd calls it, which is in the shell's errors
 
 
-OPS = {'files': do_files, 'exec': do_exec, 'module': do_module, 'put': do_put, 'get': do_get}
+OPS = {'files': do_files, 'exec': do_exec, 'module': do_module, 'composite': do_composite, 'put': do_put, 'get': do_get}

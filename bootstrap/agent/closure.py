@@ -192,15 +192,16 @@ class Zygote(object):
         if not _WIRE_PY3:
             sys.path_hooks.insert(0, self.finder.hook)
 
-    def prepare(self, closure):
+    def prepare(self, closures):
         """Compiles and, the first time, imports; a generator, so that the link is served between the steps."""
-        files = self.store.files[closure]
-        for step in self.store.compile_all(files):
-            yield
-        if self.warmed is None and 'ansible/module_utils/basic.py' in files:
-            self.warmed = {}
-            self.warm(files)
-        self.ready.add(closure)
+        for closure in closures:
+            files = self.store.files[closure]
+            for step in self.store.compile_all(files):
+                yield
+            if self.warmed is None and 'ansible/module_utils/basic.py' in files:
+                self.warmed = {}
+                self.warm(files)
+            self.ready.add(closure)
 
     def warm(self, files):
         names = ['runpy', 'ansible.module_utils.basic']
@@ -227,16 +228,18 @@ class Zygote(object):
             if name.split('.')[0] in ('ansible', 'ansible_collections'):
                 del sys.modules[name]
 
+    def fits(self, closure):
+        """Whether all that is imported already is what closure has."""
+        files = self.store.files[closure]
+        return not [1 for path, digest in (self.warmed or {}).items() if files.get(path) != digest]
+
     def adopt(self, closure, modlib):
         """In a child: makes closure the one that is imported from."""
-        files = self.store.files[closure]
         if self.finder not in sys.meta_path:
             self.install()
-        for path, digest in (self.warmed or {}).items():
-            if files.get(path) != digest:
-                self.purge()
-                break
-        self.finder.files = files
+        if not self.fits(closure):
+            self.purge()
+        self.finder.files = self.store.files[closure]
         if modlib:
             self.finder.modlib = modlib
             sys.path.insert(0, modlib)

@@ -6,8 +6,11 @@
 class Box(object):
     """What a child has to work with: its input, and the books to be kept."""
 
+    held = None  # what was read ahead of the input, once all of it was
+
     def __init__(self, books):
         self.books = books
+        self.fresh = set()  # temporary directories that this child has made
 
     def note(self, words):
         """Writes one record into the ledgers of the warden and of the agent."""
@@ -23,6 +26,9 @@ class Box(object):
 
     def read(self, size):
         """Up to size bytes of the call's input, at least one unless it has ended."""
+        if self.held is not None:
+            data, self.held = self.held[:size], self.held[size:]
+            return data
         while True:
             try:
                 return os.read(0, min(size, CHUNK_MAX))
@@ -80,6 +86,9 @@ def op_mkdir(op, path, box):
             box.note(b'd' + path)
         if not (e.errno == errno.EEXIST and op.get('parents') and os.path.isdir(path)):
             raise
+    else:
+        if temp:
+            box.fresh.add(path)
 
 
 def op_write(op, path, box):

@@ -4,6 +4,9 @@
 class Job(object):
     """What a CALL or a SPAWN has started. It answers with exactly one terminal frame."""
 
+    chain = None  # that it is a link of, if it is one
+    byways = None  # by way of which its input comes, if there are any
+
     def __init__(self, link, id, meta):
         self.link = link
         self.id = id
@@ -15,7 +18,7 @@ class Job(object):
         self.status = None  # as wait() gives it
         self.error = None  # (status, errno, text)
         self.fate = None  # (status, text), once somebody has decided to end it
-        self.killed = False
+        self.signals = []  # what a job that was killed is yet to get
         self.done = False
         self.streaming = False
         self.limit = None  # when its time is up
@@ -136,8 +139,13 @@ class Job(object):
         if self.pid is None or self.status is not None:
             self.finish()
         else:
-            signal_child(self.pid, signal.SIGTERM)
-            self.next = monotonic() + GRACE
+            self.signals = [signal.SIGTERM, signal.SIGKILL]
+            self.next = monotonic() + self.hang_up()
+            self.alarm(monotonic())
+
+    def hang_up(self):
+        """Takes a terminal away that is all that the child has; returns how long it may take to end by that."""
+        return 0
 
     def alarm(self, now):
         """Does what is due; returns when to be called again, or None."""
@@ -155,9 +163,8 @@ class Job(object):
                         else:
                             self.next = now + 0.3
                 self.update()
-            elif not self.killed:
-                self.killed = True
-                signal_child(self.pid, signal.SIGKILL)
+            elif self.signals:
+                signal_child(self.pid, self.signals.pop(0))
                 self.next = now + GRACE
             else:
                 self.finish()  # not ours to kill, or stuck in the kernel: nobody waits for it
@@ -178,10 +185,18 @@ class Job(object):
         self.close_theirs()
         for stream in list(self.sinks.values()) + list(self.sources.values()):
             stream.close()
+        if self.byways is not None:
+            self.byways.close()
         if self.listener is not None:
             self.link.drop(self.listener)
             self.listener = None
         del self.link.jobs[self.id]
+        if self.chain is not None:
+            self.chain.ended(self.well())
+
+    def well(self):
+        """Whether what was sent behind this may begin."""
+        return not self.error and not self.fate
 
 
 class Call(Job):
@@ -189,9 +204,10 @@ class Call(Job):
 
     keeps = INLINE_MAX  # so much output rides in the terminal frame
 
-    def __init__(self, link, id, header, body):
+    def __init__(self, link, id, header, body, meta, chain=None):
+        self.chain = chain
         self.op, _, _, meta_len, timeout, self.flags = header
-        Job.__init__(self, link, id, loads(body[:meta_len]) if meta_len else {})
+        Job.__init__(self, link, id, meta)
         body = body[meta_len:]
         self.streaming = bool(self.flags & FLAG_STREAM)
         if timeout:
@@ -227,11 +243,17 @@ class Call(Job):
             self.launch(self.work)
 
     def work(self, box):
+        if self.meta.get('fresh') and self.link.login.stale():
+            raise Stale(0, 'the login of %s has changed' % wire_text(self.link.facts['user']))
         enter(self.meta, self.link)
         if self.meta.get('pre'):
             file_ops(self.meta['pre'], box)
         change_directory(self.meta.get('cwd'))
         return OPS[self.op](self.meta, box, self.link)
+
+    def well(self):
+        # Whoever sent modules that did not end as was foreseen has more to ask, before what comes behind them.
+        return Job.well(self) and not (self.op == 'composite' and self.rc())
 
     def answer(self):
         status, number, words = self.error or (STATUS_OK, 0, '')
@@ -316,6 +338,14 @@ class Spawn(Job):
         if self.mode == 2:
             signal_group(self.pid, signal.SIGHUP)
         sink.end()
+
+    def hang_up(self):
+        # util-linux's su waits two seconds when it gets TERM, and not at all when what it has started ends by itself.
+        if self.mode != 2:
+            return 0
+        for source in self.sources.values():
+            source.close()
+        return GRACE / 2
 
     def answer(self):
         rc, words = self.rc(), self.fate[1] if self.fate else ''

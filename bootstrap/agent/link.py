@@ -1,5 +1,8 @@
 # The event loop: the link to the controller, and everything that happens beside it.
 
+# What a meta that is not as it should be raises.
+DEFECTS = (ValueError, KeyError, TypeError, AttributeError, RuntimeError)
+
 
 class Link(object):
     """Reads frames, starts what they ask for, and writes frames, without ever waiting for one of them."""
@@ -13,11 +16,15 @@ class Link(object):
         self.signals = signals  # as they were, for children
         self.ledger = Ledger()
         self.decoder = Decoder()
+        self.unpacker = Unpacker()
+        self.packer = None  # once the controller has packed something
         self.store = Store()
         # What it is itself is the first thing that others behind it need.
         self.digest = self.store.hold(packed)
         self.zygote = Zygote(self.store)
         self.jobs = {}  # by id
+        self.chains = {}  # by name
+        self.waiting = {}  # chains by the ids of links whose turn is yet to come
         self.pids = {}  # jobs whose child is to be reaped
         self.dying = {}  # groups that were told to end, and when they are killed
         self.backlog = deque()  # what is to be done when there is nothing else: generators
@@ -101,9 +108,15 @@ class Link(object):
             data = source.take(min(source.credit, CHUNK_MAX))
             if data and not source.job.done:
                 source.credit -= len(data)
-                parts.append(pack(DATA, source.job.id, (source.channel,), data))
+                frame = pack(DATA, source.job.id, (source.channel,), data)
                 source.job.update()
-        return parts[0] if len(parts) == 1 else b''.join(parts)
+                data = squeeze(frame) if self.packer and source.slow else frame
+                source.share = 1.0 * len(data) / len(frame)
+                return data
+        data = parts[0] if len(parts) == 1 else b''.join(parts)
+        if self.packer and 64 <= len(data) <= MAX_PACKED:
+            data = self.packer.pack(data)
+        return data
 
     # In.
 
@@ -131,7 +144,7 @@ class Link(object):
                 raise ProtocolError('%s ahead of READY' % KIND_NAMES[kind])
             self.hello(header, loads(body))
         elif kind == CALL or kind == SPAWN:
-            if id in self.jobs or not id:
+            if id in self.jobs or id in self.waiting or not id:
                 raise ProtocolError('%s: id is in use' % KIND_NAMES[kind])
             self.start(kind, id, header, body)
         elif kind == BLOB:
@@ -141,10 +154,16 @@ class Link(object):
                 self.send(PING, id, (True, header[1]))
         elif kind == BYE:
             self.stopping = 'BYE'
-        elif kind in (DATA, EOF, CREDIT, CANCEL, SPLICE):
+        elif kind == PACKED:
+            self.packer = self.packer or Packer(6)
+            for frame in self.unpacker.unpack(header[0], body):
+                self.handle(*frame)
+        elif kind in (DATA, EOF, CREDIT, CANCEL, SPLICE, BYWAY, PART):
             job = self.jobs.get(id)
             if job is not None:  # else it has ended, which the sender could not know
                 self.stream(job, kind, header, body)
+            elif kind == CANCEL and id in self.waiting:
+                self.waiting[id].end()
         else:
             raise ProtocolError('%s is not for agents' % KIND_NAMES[kind])
 
@@ -154,14 +173,19 @@ class Link(object):
         elif kind == CREDIT:
             source = job.sources.get(header[0])
             if source is not None:
-                source.credit += header[1]
+                source.returned(header[1])
                 job.update()
+        elif kind == BYWAY:
+            open_byways(job, header[0])
         else:
             sink = job.sinks.get(header[0])
             if sink is None:
                 raise ProtocolError('%s: no such channel' % KIND_NAMES[kind])
             if kind == DATA:
                 sink.data(body)
+                sink.join()
+            elif kind == PART:
+                sink.part(header[1], body, header[2])
             elif kind == EOF:
                 job.end_of_input(sink)
             else:
@@ -186,6 +210,7 @@ class Link(object):
         self.facts = find_out(settings.get('tmp_candidates') or [], self.note)
         self.facts['cwd'] = self.cwd = self.cwd or self.facts['home']
         self.facts['agent'] = self.digest
+        self.login = Login(self.facts, settings.get('watch') or 0)
         self.home = os.path.join(self.facts['tmp'] or b'/tmp', b'ansible-spindle-%d-%s' % (
             os.getpid(), b''.join([b'%02x' % n for n in bytearray(os.urandom(6))])))
         self.send(HELLO, 0, (PROTO, 'agent', os.getpid(), VERSION), dumps(self.facts).encode())
@@ -200,17 +225,34 @@ class Link(object):
         try:
             if kind == SPAWN:
                 Spawn(self, id, header, body)
+                return
+            meta = loads(body[:header[3]]) if header[3] else {}
+            if meta.get('chain'):
+                enchain(self, meta['chain'], id, header, body, meta)
             else:
-                self.call(Call(self, id, header, body))
-        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
-            job = self.jobs.get(id)
-            if job is not None:
-                job.error = (STATUS_FAULT, 0, caught())
-                job.finish()
-            elif kind == SPAWN:
-                self.send(EXIT, id, (127, 0, clip(caught())))
-            elif not header[5] & FLAG_NOREPLY:
-                self.send(RESULT, id, (STATUS_FAULT, 0, 0, 0, 0, clip(caught())))
+                self.call(Call(self, id, header, body, meta))
+        except DEFECTS:
+            self.defect(kind, id, header)
+
+    def begin(self, chain, id, header, body, meta):
+        """Starts a link of a chain, when its turn has come."""
+        try:
+            self.call(Call(self, id, header, body, meta, chain))
+        except DEFECTS:
+            self.defect(CALL, id, header)
+            if chain.busy == id:
+                chain.ended(False)
+
+    def defect(self, kind, id, header):
+        """Answers a job that could not be started for the exception at hand."""
+        job = self.jobs.get(id)
+        if job is not None:
+            job.error = (STATUS_FAULT, 0, caught())
+            job.finish()
+        elif kind == SPAWN:
+            self.send(EXIT, id, (127, 0, clip(caught())))
+        elif not header[5] & FLAG_NOREPLY:
+            self.send(RESULT, id, (STATUS_FAULT, 0, 0, 0, 0, clip(caught())))
 
     def call(self, job):
         if job.done:
@@ -218,17 +260,17 @@ class Link(object):
         if job.op not in OPS:
             job.error = (STATUS_ERROR, errno.ENOSYS, 'unknown operation: %s' % job.op)
             job.finish()
-        elif job.op == 'module':
+        elif job.op in ('module', 'composite'):
             try:
-                closure = self.store.manifest(job.meta['manifest'])
+                closures = [self.store.manifest(step['manifest']) for step in job.meta.get('steps') or [job.meta]]
             except KeyError:
                 job.error = (STATUS_UNKNOWN_CLOSURE, 0, 'closure is not here, or not whole')
                 job.finish()
                 return
-            if closure in self.zygote.ready:
+            if self.zygote.ready.issuperset(closures):
                 job.run()
             else:
-                self.backlog.append((self.zygote.prepare(closure), job))
+                self.backlog.append((self.zygote.prepare(closures), job))
         else:
             job.run()
 

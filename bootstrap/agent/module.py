@@ -3,24 +3,34 @@
 
 def do_module(meta, box, link):
     """The op `module`. Everything ahead of conclude() is ours, and fails as a file operation would."""
-    store = link.store
-    closure = store.manifest(meta['manifest'])
+    closure = link.store.manifest(meta['manifest'])
     args = []
     while not args or args[-1]:
         args.append(box.read(CHUNK_MAX))
+    return perform(meta, closure, archived(closure, box, link), b''.join(args), box, link)
+
+
+def archived(closure, box, link):
+    """The path of the closure as a file, for modules that need one."""
+    if link.store.zipped[closure]:
+        try:
+            return write_zip(link.store, closure, link.home, box)
+        except (OSError, IOError) as e:
+            raise failure('zip', e.filename or link.home, e)
+
+
+def perform(meta, closure, modlib, args, box, link, last=True):
+    """Makes the process the module's, and runs it; returns the exit status.
+
+    Without a box the process is ours again afterwards, and if this is not the last, another module's."""
     null = os.open(DEVNULL, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    modlib = None
-    if store.zipped[closure]:
-        try:
-            modlib = write_zip(store, closure, link.home, box)
-        except (OSError, IOError) as e:
-            raise failure('zip', e.filename or link.home, e)
     limit_files(meta.get('rlimit_nofile') or 0)
-    box.leave()
+    if box:
+        box.leave()
     link.zygote.adopt(closure, modlib)
-    return conclude(run_module, meta, link.zygote.finder, b''.join(args))
+    return conclude(last, run_module, meta, link.zygote.finder, args)
 
 
 def run_module(meta, finder, args):
@@ -82,37 +92,48 @@ def write_zip(store, closure, home, box):
     return wire_text(name)
 
 
+def exit_status(e):
+    """What Python makes of a SystemExit."""
+    code = e.code
+    if code is None:
+        return 0
+    if isinstance(code, _WIRE_INTS):
+        return code
+    sys.stderr.write('%s\n' % (code,))
+    return 1
+
+
 def complain():
-    """Prints the traceback of what nobody has caught, with lines of source, and without our own frames."""
+    """Prints the traceback of what nobody has caught, with lines of source, and without our own frames; returns the exit status."""
     kind, value, trace = sys.exc_info()
     if sys.excepthook is not sys.__excepthook__:
-        return sys.excepthook(kind, value, trace)
+        try:
+            sys.excepthook(kind, value, trace)
+        except SystemExit as e:  # the file module of some releases answers in its hook, and so ends there
+            return exit_status(e)
+        return 1
     while trace.tb_next and trace.tb_frame.f_globals is globals():
         trace = trace.tb_next
     import traceback
     traceback.print_exception(kind, value, trace)
+    return 1
 
 
-def conclude(function, *args):
-    """Calls function and does what Python does at its end; returns the exit status."""
-    code = 0
+def conclude(last, function, *args):
+    """Calls function and does what Python does at its end, unless that is not the last one; returns the exit status."""
+    import atexit
+    code, known = 0, None if last else atexit._ncallbacks()
     try:
         function(*args)
     except SystemExit as e:
-        code = e.code
-        if code is None:
-            code = 0
-        elif not isinstance(code, _WIRE_INTS):
-            sys.stderr.write('%s\n' % (code,))
-            code = 1
+        code = exit_status(e)
     except BaseException:
-        complain()
-        code = 1
+        code = complain()
     try:
-        if 'threading' in sys.modules:
+        if last and 'threading' in sys.modules:
             sys.modules['threading']._shutdown()
-        import atexit
-        atexit._run_exitfuncs()
+        if last or atexit._ncallbacks() != known:
+            atexit._run_exitfuncs()
     except BaseException:
         complain()
     for stream in (sys.stdout, sys.stderr):

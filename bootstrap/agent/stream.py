@@ -1,5 +1,14 @@
 # One descriptor's traffic with the link, in each direction, against credit.
 
+# The pace, in bytes a second, below which packing DATA pays.
+SLOW = 16 << 20
+
+
+def squeeze(frame):
+    """A DATA frame, packed if its first part gets smaller."""
+    head = frame[:4096]
+    return Packer(1, True).pack(frame) if len(zlib.compress(head, 1)) < len(head) * 9 // 10 else frame
+
 
 class Source(object):
     """What a program writes, on its way into DATA frames or a RESULT."""
@@ -16,7 +25,20 @@ class Source(object):
         self.left = None  # once the program has ended: what it had written and we have not read
         self.queued = False  # in the link's round of those that have something to send
         self.told = False  # EOF was sent
+        self.slow = False  # the pace at which credit comes back, and how it is measured
+        self.since = monotonic()
+        self.back = 0
+        self.share = 1  # what packing leaves of DATA
         job.link.watch(fd, select.POLLIN, self.read)
+
+    def returned(self, credit):
+        self.credit += credit
+        self.back += min(credit, WINDOW_BULK // 4)
+        span = monotonic() - self.since
+        if span > 0.02:
+            self.slow = self.back * self.share < SLOW * span
+            self.since += span
+            self.back = 0
 
     def pause(self, paused):
         """Reading stops while nobody takes what was read."""
@@ -85,13 +107,37 @@ class Sink(object):
         self.total = 0
         self.chunks = deque()
         self.eof = False
+        self.taken = 0  # how much has come without a gap in front of it
+        self.parts = {}  # what has come with one, by its place
 
     def data(self, data):
         """Takes the body of a DATA frame."""
         self.granted -= len(data)
         if self.granted < 0 or self.eof:
             raise ProtocolError('DATA: %s' % ('behind EOF' if self.eof else 'more than was granted'))
+        self.taken += len(data)
         self.push(data, len(data))
+
+    def part(self, offset, data, last):
+        """Takes the body of a PART frame. What was here already is ignored."""
+        if offset + len(data) > self.taken + self.granted:
+            raise ProtocolError('PART: more than was granted')
+        if offset < self.taken:
+            data = data[self.taken - offset:]
+            if not data:
+                return
+            offset = self.taken
+        self.parts[offset] = data, last
+        self.join()
+
+    def join(self):
+        """Takes the parts that have no gap in front of them any more."""
+        while self.taken in self.parts:
+            data, last = self.parts.pop(self.taken)
+            self.data(data)
+            if last:
+                self.end()
+                self.parts.clear()
 
     def push(self, data, counted=0):
         self.chunks.append((data, counted))
@@ -132,6 +178,15 @@ class Sink(object):
             # This one takes a lot: a far sender must not wait for each quarter of a megabyte.
             self.owed += WINDOW_BULK - self.window
             self.window = WINDOW_BULK
+        self.grant()
+
+    def widen(self, window):
+        """Keeps more open from now on."""
+        self.owed += window - self.window
+        self.window = window
+        self.grant()
+
+    def grant(self):
         if self.owed >= self.window // 4 and not self.eof:
             self.job.link.send(CREDIT, self.job.id, (self.channel, self.owed))
             self.granted += self.owed

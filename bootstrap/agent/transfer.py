@@ -3,6 +3,8 @@
 
 def receive(path, size, times, box, op='write', digest=False, sync=False):
     """Takes size bytes of the input, and their digest if one follows, into the file at path."""
+    # A temporary directory that was just made goes as a whole, and what is in it needs no entry of its own.
+    note = box.note if os.path.dirname(path) not in box.fresh else lambda words: None
     path = os.path.realpath(path)
     mode = times.get('mode')
     hasher = sha256(size) if digest else None
@@ -15,7 +17,7 @@ def receive(path, size, times, box, op='write', digest=False, sync=False):
         temp = None
         fd = os.open(path, os.O_WRONLY)
     else:
-        temp, fd = hidden_file(os.path.dirname(path), box)
+        temp, fd = hidden_file(os.path.dirname(path), note)
     try:
         left = begun = size
         while left:
@@ -50,7 +52,7 @@ def receive(path, size, times, box, op='write', digest=False, sync=False):
         if sync:
             os.fsync(fd)
         os.rename(temp, path)
-        box.note(b'f' + temp)
+        note(b'f' + temp)
         temp = None
         if sync:
             sync_directory(os.path.dirname(path))
@@ -58,7 +60,7 @@ def receive(path, size, times, box, op='write', digest=False, sync=False):
         os.close(fd)
         if temp is not None:
             remove(temp, False)
-            box.note(b'f' + temp)
+            note(b'f' + temp)
 
 
 # How much is written before the disk is set to work on it.
@@ -76,16 +78,16 @@ def write_back(fd, start, size):
         pass
 
 
-def hidden_file(directory, box):
+def hidden_file(directory, note):
     """A new file in directory that only we can read."""
     while True:
         name = ''.join(['%02x' % n for n in bytearray(os.urandom(4))])
         temp = os.path.join(directory, b'.ansible_mitogen_transfer-' + name.encode() + b'.tmp')
-        box.note(b'F' + temp)
+        note(b'F' + temp)
         try:
             return temp, os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_NOFOLLOW', 0), 0o600)
         except OSError as e:
-            box.note(b'f' + temp)
+            note(b'f' + temp)
             if e.errno != errno.EEXIST:
                 raise
 

@@ -1,0 +1,97 @@
+package bootstrap
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"spindle/transports/wire"
+)
+
+// withOwnEtc gives a target's agent an /etc and a home of root's that may be changed, in a mount namespace of its own.
+func withOwnEtc(t *testing.T, tg target) target {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"etc", "etc.work"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := filepath.Join("/", tg.root)
+	tg.wrap = []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", `
+		mount -t overlay overlay -o "lowerdir=$1/etc,upperdir=$2/etc,workdir=$2/etc.work" "$1/etc" && mount -t tmpfs tmpfs "$1/root" &&
+		echo "BEFORE=file" >"$1/etc/environment" && shift 2 && exec env BEFORE=file SET=login "$@"`, "sh", root, dir}
+	return tg
+}
+
+// fresh calls a command that wants a fresh login.
+func (r *remote) fresh(command string) result {
+	r.t.Helper()
+	return r.call("exec", meta{"command": command, "fresh": true}, nil)
+}
+
+func TestALoginThatWouldBeAnotherOneIsStale(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		for _, tc := range []struct {
+			name, change   string
+			account, login bool // whether it makes these stale
+		}{
+			{"nothing", "true", false, false},
+			{"another account", "echo other:x:4711:4711::/:/bin/sh >>/etc/passwd; echo other:x:4711:other >>/etc/group", false, false},
+			{"a group", "echo new:x:4712:daemon,root >>/etc/group", true, true},
+			{"a group that came and went", "echo new:x:4712:root >>/etc/group; sed -i /^new:/d /etc/group", false, false},
+			{"another shell", "sed -i s,^root:x:0:0:root:,root:x:0:0:changed:, /etc/passwd", true, true},
+			{"sudo's rules", "mkdir -p /etc/sudoers.d; echo >/etc/sudoers.d/new", false, true},
+			{"a profile", "echo export A=1 >>/etc/profile.d/new.sh", false, true},
+			{"one's own profile", "echo export A=1 >>~/.profile", false, true},
+		} {
+			t.Run(tc.name, func(t *testing.T) {
+				var all []*remote
+				for watch := range 3 {
+					all = append(all, boot(t, withOwnEtc(t, tg), func(o *Options) { o.Watch = watch }))
+				}
+				for watch, r := range all {
+					if got := r.fresh("echo first"); got.Out != "first\n" {
+						t.Fatalf("watch %d: %+v", watch, got)
+					}
+					r.shell(tc.change + "; true")
+					stale := []bool{false, tc.account, tc.login}[watch]
+					got := r.fresh("echo second")
+					if is := got.Status == wire.StatusStale; is != stale || !is && got.Out != "second\n" {
+						t.Errorf("watch %d: %+v, want stale: %v", watch, got, stale)
+					}
+					if got := r.call("exec", meta{"command": "echo third"}, nil); got.Out != "third\n" {
+						t.Errorf("watch %d: a call that does not ask: %+v", watch, got)
+					}
+				}
+			})
+		}
+	})
+}
+
+func TestVariablesOfFilesAreTakenOver(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		r := boot(t, withOwnEtc(t, tg), func(o *Options) { o.Watch = 1 })
+		show := `echo "$BEFORE|$SET|$NEW|$OWN"`
+		for _, step := range []struct{ name, change, want string }{
+			{"as it was", "true", "file|login||"},
+			{"new ones", `printf 'BEFORE=file\nNEW="a b" # word\nexport OWN=1\nSET=file\nno variable\n"open' >/etc/environment`, "file|login|a b|1"},
+			{"changed", "echo BEFORE=other NEW=2 >/etc/environment", "other|login||"},
+			{"one's own", "echo NEW=mine >~/.pam_environment", "other|login|mine|"},
+			{"no UTF-8", `printf 'NEW=\351' >~/.pam_environment`, "other|login|\xe9|"},
+			{"removed", "rm /etc/environment ~/.pam_environment", "|login||"},
+		} {
+			r.shell(step.change)
+			if got := r.call("exec", meta{"command": show}, nil); got.Out != step.want+"\n" {
+				t.Errorf("%s: %q, want %q", step.name, got.Out, step.want)
+			}
+		}
+		got := r.call("exec", meta{"command": show, "env": meta{"NEW": "task", "SET": nil}}, nil)
+		if got.Out != "||task|\n" {
+			t.Errorf("what the task sets: %q", got.Out)
+		}
+	})
+}
