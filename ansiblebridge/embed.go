@@ -28,7 +28,8 @@ const binaryNote = "spindle_binary"
 // Where, below the directory that Unpack returns, plugins are that a user may have to name in ansible.cfg.
 const (
 	StrategyDir = "plugins/strategy"
-	ActionDir   = "plugins/action" // for playbooks that name an action of ours: Ansible looks those up before any strategy runs
+	ActionDir   = "plugins/action"   // for playbooks that name an action of ours: Ansible looks those up before any strategy runs
+	CallbackDir = "plugins/callback" // for those who keep the stock strategies
 )
 
 // Files returns the plugins, and the codec that they share with the agent, by their path below the directory they are unpacked to.

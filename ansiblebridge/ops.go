@@ -40,8 +40,14 @@ func (s *session) onCall(ctx actor.Context, id uint32, h wire.Call, body []byte)
 		s.onClosure(ctx, id, h, body[h.MetaLen:])
 	case "reset":
 		s.onReset(ctx, id, h, meta)
+	case "retire":
+		s.onRetire(ctx, id, h, meta)
+	case "ticket":
+		s.onTicket(ctx, id, meta)
 	case "tree":
 		s.reply(id, s.cfg.Census.Snapshot())
+	case "stats":
+		s.onStats(id, meta)
 	case "put", "get":
 		s.onTransfer(ctx, id, h, meta)
 	default:
@@ -53,7 +59,7 @@ func (s *session) onCall(ctx actor.Context, id uint32, h wire.Call, body []byte)
 func (s *session) forward(ctx actor.Context, id uint32, h wire.Call, body []byte) {
 	pid := s.contexts[h.Context]
 	if pid == nil {
-		s.finish(id, wire.Result{Status: wire.StatusUnreachable, Text: lostContext}, nil)
+		s.finish(id, wire.Result{Status: wire.StatusStale, Text: lostContext}, nil)
 		return
 	}
 	if _, open := s.open[id]; open {
@@ -67,6 +73,12 @@ type stack struct {
 	Hops []connections.HopRequest `json:"hops"`
 	Bare bool                     `json:"bare"`
 	Boot bool                     `json:"boot"`
+	// Holder is the client's number for the user of the way.
+	Holder uint32 `json:"holder"`
+	// Ticket names the hops instead.
+	Ticket string `json:"ticket"`
+	// User is whose accounts are to be retired.
+	User string `json:"user"`
 }
 
 func (s *session) onConnect(ctx actor.Context, id uint32, meta []byte) {
@@ -75,7 +87,7 @@ func (s *session) onConnect(ctx actor.Context, id uint32, meta []byte) {
 		s.bad(id, "connect", err)
 		return
 	}
-	ctx.Request(s.cfg.Connections, &connections.Acquire{Key: id, Hops: req.Hops, Bare: req.Bare, Boot: req.Boot})
+	ctx.Request(s.cfg.Connections, &connections.Acquire{Key: id, Hops: req.Hops, Ticket: req.Ticket, Bare: req.Bare, Boot: req.Boot, Holder: req.Holder})
 }
 
 func (s *session) onReset(ctx actor.Context, id uint32, h wire.Call, meta []byte) {
@@ -87,6 +99,37 @@ func (s *session) onReset(ctx actor.Context, id uint32, h wire.Call, meta []byte
 		}
 	}
 	ctx.Request(s.cfg.Connections, &connections.Reset{Key: id, Context: h.Context, Hops: req.Hops})
+}
+
+func (s *session) onRetire(ctx actor.Context, id uint32, h wire.Call, meta []byte) {
+	var req stack
+	if len(meta) > 0 {
+		if err := json.Unmarshal(meta, &req); err != nil {
+			s.bad(id, "retire", err)
+			return
+		}
+	}
+	m := &connections.Retire{Key: id, Context: h.Context, Interpreter: s.contexts[h.Context], Hops: req.Hops, User: req.User}
+	if h.Context != "" && m.Interpreter == nil {
+		s.finish(id, wire.Result{}, nil)
+		return
+	}
+	delete(s.contexts, h.Context)
+	ctx.Request(s.cfg.Connections, m)
+}
+
+func (s *session) onTicket(ctx actor.Context, id uint32, meta []byte) {
+	var req stack
+	if err := json.Unmarshal(meta, &req); err != nil {
+		s.bad(id, "ticket", err)
+		return
+	}
+	ctx.Request(s.cfg.Connections, &connections.Ticket{Key: id, Hops: req.Hops})
+}
+
+// ticketReply answers the op ticket.
+type ticketReply struct {
+	Ticket string `json:"ticket"`
 }
 
 // contextReply is a context as the worker sees it.
@@ -150,7 +193,7 @@ func (s *session) onTransfer(ctx actor.Context, id uint32, h wire.Call, meta []b
 	}
 	pid := s.contexts[h.Context]
 	if pid == nil {
-		s.finish(id, wire.Result{Status: wire.StatusUnreachable, Text: lostContext}, nil)
+		s.finish(id, wire.Result{Status: wire.StatusStale, Text: lostContext}, nil)
 		return
 	}
 	var m any = &tree.Get{Key: id, Src: req.Src, Dest: req.Dest, Timeout: h.Timeout}
@@ -174,6 +217,11 @@ func (s *session) reply(id uint32, v any) {
 		s.finish(id, wire.Result{Status: wire.StatusFault, Text: err.Error()}, nil)
 		return
 	}
+	s.replyRaw(id, out)
+}
+
+// replyRaw answers with what is no longer to be encoded.
+func (s *session) replyRaw(id uint32, out []byte) {
 	if len(out) <= wire.InlineMax {
 		s.finish(id, wire.Result{OutLen: len(out)}, out)
 		return

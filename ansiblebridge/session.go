@@ -67,6 +67,8 @@ func (s *session) Receive(ctx actor.Context) {
 		}
 	case *leaveLate:
 		ctx.Stop(ctx.Self())
+	case *frames.Rested:
+		s.out.OnRested()
 	case *frames.Lost:
 		s.onLost(ctx, m)
 	case *tree.Done:
@@ -83,6 +85,8 @@ func (s *session) Receive(ctx actor.Context) {
 		s.onAcquired(ctx, m)
 	case *connections.Refused:
 		s.onRefused(m)
+	case *connections.TicketMade:
+		s.reply(m.Key, ticketReply{m.Ticket})
 	case *connections.ResetDone:
 		s.finish(m.Key, wire.Result{}, nil)
 	case *blobs.Missing:

@@ -209,8 +209,8 @@ func TestFailuresAreTold(t *testing.T) {
 		{"refused hop", wire.Call{Op: "connect"}, `{"hops":[{"method":"ssh","kwargs":"refuse"}]}`, wire.StatusFailed, "sudo password is incorrect"},
 		{"unknown method", wire.Call{Op: "connect"}, `{"hops":[{"method":"pigeon"}]}`, wire.StatusFault, "pigeon"},
 		{"bad meta", wire.Call{Op: "connect"}, `{"hops":`, wire.StatusError, "bad meta"},
-		{"unknown context", wire.Call{Op: "exec", Context: "none"}, "", wire.StatusUnreachable, "Mitogen was disconnected"},
-		{"put to unknown context", wire.Call{Op: "put", Context: "none"}, "{}", wire.StatusUnreachable, "Mitogen was disconnected"},
+		{"unknown context", wire.Call{Op: "exec", Context: "none"}, "", wire.StatusStale, "Mitogen was disconnected"},
+		{"put to unknown context", wire.Call{Op: "put", Context: "none"}, "{}", wire.StatusStale, "Mitogen was disconnected"},
 		{"closure without digests", wire.Call{Op: "closure"}, "", wire.StatusError, "closure"},
 	}
 	for i, c := range cases {
@@ -367,7 +367,7 @@ func TestBareContext(t *testing.T) {
 	if r, _ = w.call(6, wire.Call{Op: "reset", Context: reply.Context}, "", nil); r.Status != wire.StatusOK {
 		t.Errorf("%+v", r)
 	}
-	if r, _ = w.call(7, wire.Call{Op: "exec", Context: reply.Context}, `{"command": "true"}`, nil); r.Status != wire.StatusUnreachable {
+	if r, _ = w.call(7, wire.Call{Op: "exec", Context: reply.Context}, `{"command": "true"}`, nil); r.Status != wire.StatusStale {
 		t.Errorf("after a reset: %+v", r)
 	}
 	w.send(8, wire.Call{Op: "files", Context: reply.Context, Flags: wire.FlagNoReply}, nil)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,7 +28,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		defer stop()
 	}
-	if err := root.ExecuteContext(ctx); err != nil {
+	err := root.ExecuteContext(ctx)
+	if status, ok := errors.AsType[exitStatus](err); ok {
+		return int(status)
+	}
+	if err != nil {
 		fmt.Fprintln(stderr, "spindle:", err)
 		return 1
 	}
@@ -60,6 +65,6 @@ func newRootCommand() *cobra.Command {
 		Version:       version(),
 	}
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddCommand(newPluginsCommand(), newTreeCommand(), newVersionCommand(), newExplainCommand(), newServeCommand())
+	root.AddCommand(newPluginsCommand(), newTreeCommand(), newVersionCommand(), newExplainCommand(), newServeCommand(), newRshCommand())
 	return root
 }

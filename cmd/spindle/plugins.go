@@ -13,7 +13,7 @@ import (
 )
 
 func newPluginsCommand() *cobra.Command {
-	var action bool
+	var action, callback bool
 	cmd := &cobra.Command{
 		Use:   "plugins",
 		Short: "Unpack the Ansible plugins and print the directory for strategy_plugins",
@@ -31,7 +31,14 @@ after an upgrade, or in scripts:
 
 Playbooks that name mitogen_get_stack need a third line, with what --action prints:
 
-    action_plugins = <that directory>`,
+    action_plugins = <that directory>
+
+Where strategy plugins are not wanted (ansible-core 2.19 and later warn of them), a callback plugin, with what --callback
+prints, does the same under the stock strategies linear, free and host_pinned:
+
+    [defaults]
+    callback_plugins = <that directory>
+    callbacks_enabled = spindle`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := unpackPlugins()
@@ -39,14 +46,19 @@ Playbooks that name mitogen_get_stack need a third line, with what --action prin
 				return err
 			}
 			sub := ansiblebridge.StrategyDir
-			if action {
+			switch {
+			case action:
 				sub = ansiblebridge.ActionDir
+			case callback:
+				sub = ansiblebridge.CallbackDir
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(dir, sub))
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&action, "action", false, "print the directory for action_plugins instead")
+	cmd.Flags().BoolVar(&callback, "callback", false, "print the directory for callback_plugins instead")
+	cmd.MarkFlagsMutuallyExclusive("action", "callback")
 	return cmd
 }
 

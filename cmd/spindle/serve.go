@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -66,6 +67,7 @@ func serve(o serveOptions) error {
 		return err
 	}
 	defer closeLog()
+	accounts := maxInterpreters(os.Getenv("MITOGEN_MAX_INTERPRETERS"), log)
 	raiseFileLimit(log)
 	// Ctrl-C is for ansible-playbook; the lifeline tells when it is over. The signals are caught and not ignored, because programs
 	// that are started from here would inherit that they are ignored.
@@ -78,7 +80,7 @@ func serve(o serveOptions) error {
 	r := &root{
 		log:    log,
 		tree:   tree.Config{Logger: log, Local: &local.Spawner{}, Program: program},
-		conns:  connections.Config{Logger: log, Factories: factories()},
+		conns:  connections.Config{Logger: log, Factories: factories(), MaxInterpreters: accounts},
 		bridge: ansiblebridge.Config{Logger: log, Listener: listener, Census: sys.Census(), Version: version()},
 	}
 	pid, err := sys.SpawnRoot(actors.Spec{Kind: "root", Name: "spindle", New: func() actor.Actor { return r }})
@@ -94,6 +96,19 @@ func serve(o serveOptions) error {
 		log.Warn("not everything ended in time", zap.Error(err))
 	}
 	return errors.Join(sys.Stop(ctx), sys.Failure())
+}
+
+// maxInterpreters is how many accounts are kept at a time behind one login. As in Mitogen, what is no such number is as good as nothing (contract
+// §1.5): the log says so, and the run goes on.
+func maxInterpreters(text string, log *zap.Logger) int {
+	n, err := strconv.Atoi(text)
+	if err == nil && n > 0 {
+		return n
+	}
+	if text != "" {
+		log.Warn("MITOGEN_MAX_INTERPRETERS is no whole number from 1 on", zap.String("value", text), zap.Int("used", connections.DefaultMaxInterpreters))
+	}
+	return connections.DefaultMaxInterpreters
 }
 
 // waitForEnd returns when the lifeline ends, SIGTERM comes, or the root has failed.
@@ -152,7 +167,7 @@ func program(b tree.Boot) transports.Program {
 	rand.Read(nonce) // never fails (crypto/rand)
 	o := bootstrap.Options{
 		Candidates: b.Candidates, Nonce: hex.EncodeToString(nonce), Title: b.Title, TmpCandidates: b.TmpCandidates,
-		Silence: b.Silence,
+		Silence: b.Silence, Watch: int(b.Watch),
 	}
 	return transports.Program{
 		Argv: bootstrap.Argv(o), Flight: bootstrap.Flight(o), Nonce: o.Nonce, Candidates: o.Candidates,

@@ -11,11 +11,13 @@ import random
 import shlex
 
 from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure
 from ansible.executor.interpreter_discovery import InterpreterDiscoveryRequiredError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from spindle_ansible import accounts
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
 from spindle_ansible import connection as connection_mod
@@ -72,7 +74,9 @@ class ActionMixin(ActionBase):
 
     spindle_stock = None
     _spindle_state = None
+    _spindle_plan = None  # what is sent ahead, for actions of which one knows what they will ask for
     _spindle_async = False
+    _spindle_lacking = False
 
     def __init__(self, task, connection, *args, **kwargs):
         super(ActionMixin, self).__init__(task, connection, *args, **kwargs)
@@ -120,18 +124,46 @@ class ActionMixin(ActionBase):
     def _execute_module(self, *args, **kwargs):
         if self._task.action in _WAITS and self._spindle_bare():
             return {'ping': 'pong', 'changed': False}  # it was reached, which is all that is asked for
-        outer = self._spindle_state, self._spindle_async
+        outer = self._spindle_state, self._spindle_async, self._spindle_lacking
         self._spindle_state = None
+        self._spindle_lacking = self._spindle_lacks_python()
         self._spindle_async = bool(kwargs.get('wrap_async', len(args) > 6 and args[6]))
-        self._connection.spindle.no_tty = self._spindle_async
+        session = self._connection.spindle
+        session.no_tty = self._spindle_async
+        if session.basedir is None:
+            self._spindle_adopt(session, kwargs.get('task_vars') or {})
+        if session.gone and session.gone == self._connection._shell.tmpdir:
+            session.bring_back(session.context())
         try:
             return super(ActionMixin, self)._execute_module(*args, **kwargs)
         finally:
-            self._spindle_state, self._spindle_async = outer
+            self._spindle_state, self._spindle_async, self._spindle_lacking = outer
             self._connection.spindle.no_tty = False
+
+    def _spindle_lacks_python(self):
+        """Whether there is no Python for modules. Ansible's own way then finds that out and says it: the task fails, the host stays."""
+        try:
+            self._connection.spindle.ensure()
+        except AnsibleConnectionFailure as e:
+            if texts.NO_PYTHON not in str(e):
+                raise
+            return self._spindle_bare()
+        return False
+
+    def _spindle_adopt(self, session, task_vars):
+        """Let a connection that the action has made itself know its settings.
+
+        One to the controller has nothing of the task's host but its interpreters, which the action has seen to.
+        """
+        variables = task_vars
+        if self._connection.spindle_method == 'local':
+            variables = dict((k, v) for k, v in task_vars.items() if k.startswith('ansible_') and k.endswith('_interpreter'))
+        session.begin(variables, task_vars.get('hostvars'), self._templar, self._loader.get_basedir())
 
     def _is_pipelining_enabled(self, module_style='new', wrap_async=False):
         """Whether no file is needed on the target: for what runs from memory."""
+        if self._spindle_lacking:
+            return super(ActionMixin, self)._is_pipelining_enabled(module_style, wrap_async)
         if module_style != 'new' or wrap_async or self._spindle_async or C.DEFAULT_KEEP_REMOTE_FILES:
             return False
         return self._spindle_state is not False
@@ -148,7 +180,7 @@ class ActionMixin(ActionBase):
 
     def _spindle_in_memory(self):
         """Whether modules may run from memory at all here."""
-        return not (self._spindle_async or C.DEFAULT_KEEP_REMOTE_FILES or os.environ.get('_ANSIBLE_COVERAGE_CONFIG'))
+        return not (self._spindle_lacking or self._spindle_async or C.DEFAULT_KEEP_REMOTE_FILES or os.environ.get('_ANSIBLE_COVERAGE_CONFIG'))
 
     def _spindle_build(self, module_name, module_args, task_vars):
         """The module as a call to the agent, or None where it does not run from memory."""
@@ -208,8 +240,20 @@ class ActionMixin(ActionBase):
     def _spindle_run_module(self, call, sudoable):
         """One call to the agent."""
         session = self._connection.spindle
+        accounts.make_way(session, call.name, call.arguments)
         context = session.context(sudoable)
         meta = dict(call.meta, **session.surroundings(context, call.environment))
+        result = self._spindle_plan.result(call, meta, context) if self._spindle_plan is not None else None
+        if result is None:
+            result = self._spindle_call(session, call, meta, context)
+        if result.status != wire.OK:
+            session._raise(result)
+        out = to_text(result.out, errors='surrogate_then_replace')
+        err = to_text(result.err, errors='surrogate_then_replace')
+        return {'rc': result.exit_status, 'stdout': out, 'stdout_lines': out.splitlines(),
+                'stderr': err, 'stderr_lines': err.splitlines()}
+
+    def _spindle_call(self, session, call, meta, context):
         closure = call.closure
         for _ in range(2):
             result = session.call('module', context, meta=meta, parts=[call.arguments], closure=closure.digest,
@@ -221,15 +265,12 @@ class ActionMixin(ActionBase):
             if full.digest != closure.digest:
                 closure = full
                 meta['manifest'] = full.digest.hex()
-        if result.status != wire.OK:
-            session._raise(result)
-        out = to_text(result.out, errors='surrogate_then_replace')
-        err = to_text(result.err, errors='surrogate_then_replace')
-        return {'rc': result.exit_status, 'stdout': out, 'stdout_lines': out.splitlines(),
-                'stderr': err, 'stderr_lines': err.splitlines()}
+        return result
 
     def _update_module_args(self, module_name, module_args, task_vars, **kwargs):
         super(ActionMixin, self)._update_module_args(module_name, module_args, task_vars, **kwargs)
+        if self._spindle_lacking:
+            return
         context = self._connection.spindle.context()
         module_args['_ansible_tmpdir'] = None if self._spindle_async else self._connection._shell.tmpdir
         if context.hello.get('tmp'):
@@ -289,7 +330,8 @@ class ActionMixin(ActionBase):
         """Remove a temporary directory, without waiting for it."""
         target = self._connection.spindle.target  # what was never connected has nothing to remove
         if target is not None and target.bare:
-            return super(ActionMixin, self)._remove_tmp_path(tmp_path, force)
+            given = {'force': force} if force else {}  # releases up to 2.10 know no force
+            return super(ActionMixin, self)._remove_tmp_path(tmp_path, **given)
         if tmp_path is None:
             tmp_path = self._connection._shell.tmpdir
         if tmp_path and (force or self._should_remove_tmp_path(tmp_path)):

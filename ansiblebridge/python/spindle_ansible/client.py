@@ -1,8 +1,9 @@
-"""A blocking client of the multiplexer: one socket, one call at a time, no thread.
+"""A blocking client of the multiplexer: one socket, no thread.
 
-A worker connects once and calls as often as its task needs. Whatever interrupts a
-call (a task timeout arrives as an exception out of a signal handler) leaves the
-stream in an unknown state, so the socket is dropped; the multiplexer cancels what
+A worker connects once and calls as often as its task needs. It may begin several calls
+and wait for their ends one by one; whoever waits for one takes in what comes for the others.
+Whatever interrupts a call (a task timeout arrives as an exception out of a signal handler)
+leaves the stream in an unknown state, so the socket is dropped; the multiplexer cancels what
 was open on it.
 """
 import errno
@@ -58,6 +59,18 @@ def encode_meta(meta):
     return json.dumps(meta, separators=(',', ':')).encode('ascii')
 
 
+class _Open(object):
+    """A call that has begun: what has come of its answer so far."""
+
+    __slots__ = ('chunks', 'owed', 'widened', 'result')
+
+    def __init__(self):
+        self.chunks = {1: [], 2: []}
+        self.owed = {}  # bytes taken in that no credit was returned for yet, by channel
+        self.widened = set()
+        self.result = None
+
+
 class Client(object):
     """A session with the multiplexer."""
 
@@ -69,6 +82,7 @@ class Client(object):
         self._sock = None
         self._decoder = None
         self._next_id = 0
+        self._open = {}
 
     @property
     def alive(self):
@@ -109,8 +123,51 @@ class Client(object):
     def close(self):
         """Drop the socket. What is open on it gets cancelled by the other side."""
         sock, self._sock = self._sock, None
+        self._open.clear()
         if sock is not None:
             sock.close()
+
+    def begin(self, op, context='', meta=None, parts=(), closure=b'', timeout_ms=0):
+        """Send a call whose input fits its frame, and return its id for finish."""
+        if self._sock is None:
+            raise ClientError('not connected')
+        call_id = self._new_id()
+        done = False
+        try:
+            self._dispatch(call_id, op, context, encode_meta(meta), parts, closure, timeout_ms, 0)
+            done = True
+        except (OSError, wire.ProtocolError) as e:
+            raise ClientError(str(e))
+        finally:
+            if not done:
+                self._abandon(call_id)
+        self._open[call_id] = _Open()
+        return call_id
+
+    def finish(self, call_id):
+        """Wait for the end of a call that has begun."""
+        if call_id not in self._open:
+            raise ClientError('the connection was dropped')
+        done = False
+        try:
+            result = self._collect(call_id, None, None)
+            done = True
+            return result
+        except (OSError, wire.ProtocolError) as e:
+            raise ClientError(str(e))
+        finally:
+            if not done:
+                self._abandon(call_id)
+
+    def cancel(self, call_id, reason):
+        """End a call that has begun. Whatever comes of it is passed over."""
+        if self._open.pop(call_id, None) is None or self._sock is None:
+            return
+        try:
+            self._sock.settimeout(None)
+            self._send(wire.pack(wire.CANCEL, call_id, (reason,)))
+        except (OSError, wire.ProtocolError):
+            self.close()
 
     def call(self, op, context='', meta=None, parts=(), closure=b'', timeout_ms=0, noreply=False, seconds=None):
         """Make a call and wait for its end.
@@ -120,8 +177,7 @@ class Client(object):
         """
         if self._sock is None:
             raise ClientError('not connected')
-        self._next_id = self._next_id % 0x7fffffff + 1
-        call_id = self._next_id
+        call_id = self._new_id()
         done = False
         try:
             result = self._call(call_id, op, context, meta, parts, closure, timeout_ms, noreply, seconds)
@@ -146,6 +202,17 @@ class Client(object):
             self.close()
             raise ClientError(str(e))
 
+    def _new_id(self):
+        self._next_id = self._next_id % 0x7fffffff + 1
+        return self._next_id
+
+    def _dispatch(self, call_id, op, context, head, parts, closure, timeout_ms, flags):
+        """Send the CALL frame."""
+        body_len = len(head) + sum(len(part) for part in parts)
+        frame = wire.pack_head(wire.CALL, call_id, (op, context, closure, len(head), timeout_ms, flags), body_len)
+        self._sock.settimeout(None)
+        self._send(frame, head, *parts)
+
     def _call(self, call_id, op, context, meta, parts, closure, timeout_ms, noreply, seconds):
         limit = None if seconds is None else time.monotonic() + seconds
         head = encode_meta(meta)
@@ -154,15 +221,13 @@ class Client(object):
         inline = len(head) + size <= INLINE_INPUT
         if not inline:
             flags |= wire.MORE
-        body_len = len(head) + (size if inline else 0)
-        frame = wire.pack_head(wire.CALL, call_id, (op, context, closure, len(head), timeout_ms, flags), body_len)
-        self._sock.settimeout(None)
-        self._send(frame, head, *(parts if inline else ()))
+        self._dispatch(call_id, op, context, head, parts if inline else (), closure, timeout_ms, flags)
         early = None
         if not inline:
             early = self._pour(call_id, parts, limit)
         if noreply:
             return None
+        self._open[call_id] = _Open()
         return self._collect(call_id, limit, early)
 
     def _pour(self, call_id, parts, limit):
@@ -175,7 +240,7 @@ class Client(object):
                 while window <= 0:
                     kind, frame_id, header, body = self._read(limit)
                     if frame_id != call_id:
-                        self._control(kind, frame_id, header, body)
+                        self._take(call_id, kind, frame_id, header, body)
                     elif kind == wire.CREDIT and header[0] == 0:
                         window += header[1]
                     else:
@@ -189,30 +254,42 @@ class Client(object):
 
     def _collect(self, call_id, limit, frame):
         """Read until the call's RESULT."""
-        chunks = {1: [], 2: []}
-        granted = set()
-        while True:
-            if frame is None:
-                frame = self._read(limit)
-            kind, frame_id, header, body = frame
+        call = self._open[call_id]
+        self._grant(call_id, call)
+        while call.result is None:
+            self._take(call_id, *(frame or self._read(limit)))
             frame = None
-            if frame_id != call_id:
-                self._control(kind, frame_id, header, body)
-            elif kind == wire.DATA:
-                channel = header[0]
-                chunks.setdefault(channel, []).append(body)
-                credit = len(body)
-                if channel not in granted:
-                    granted.add(channel)
-                    credit += wire.WINDOW_BULK - wire.WINDOW_INITIAL
-                self._send(wire.pack(wire.CREDIT, call_id, (channel, credit)))
-            elif kind == wire.RESULT:
-                status, rc, out_len, err_len, errno_, text = header
-                chunks[1].append(body[:out_len])
-                chunks[2].append(body[out_len:out_len + err_len])
-                return Result(status, rc, errno_, text, b''.join(chunks[1]), b''.join(chunks[2]))
-            elif kind not in (wire.CREDIT, wire.EOF):
-                raise wire.ProtocolError('unexpected frame kind %d' % kind)
+        del self._open[call_id]
+        return call.result
+
+    def _take(self, waited, kind, frame_id, header, body):
+        """A frame, of the call that is waited for or of another."""
+        call = self._open.get(frame_id)
+        if call is None:
+            self._control(kind, frame_id, header, body)
+        elif kind == wire.DATA:
+            channel = header[0]
+            call.chunks.setdefault(channel, []).append(body)
+            call.owed[channel] = call.owed.get(channel, 0) + len(body)
+            # What nobody waits for yet keeps its first window: so much is held of it, and no more.
+            if frame_id == waited:
+                self._grant(frame_id, call)
+        elif kind == wire.RESULT:
+            status, rc, out_len, err_len, errno_, text = header
+            call.chunks[1].append(body[:out_len])
+            call.chunks[2].append(body[out_len:out_len + err_len])
+            call.result = Result(status, rc, errno_, text, b''.join(call.chunks[1]), b''.join(call.chunks[2]))
+        elif kind not in (wire.CREDIT, wire.EOF):
+            raise wire.ProtocolError('unexpected frame kind %d' % kind)
+
+    def _grant(self, call_id, call):
+        """Return credit for what was taken in, and more with the first of it."""
+        for channel, credit in call.owed.items():
+            if channel not in call.widened:
+                call.widened.add(channel)
+                credit += wire.WINDOW_BULK - wire.WINDOW_INITIAL
+            self._send(wire.pack(wire.CREDIT, call_id, (channel, credit)))
+        call.owed.clear()
 
     def _control(self, kind, frame_id, header, body):
         """Frames that belong to no call of ours."""

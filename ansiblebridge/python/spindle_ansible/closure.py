@@ -9,18 +9,24 @@ import hashlib
 import json
 import os
 import select
+import threading
 
+import ansible
 from ansible import constants as C
 from ansible.executor import module_common
 from ansible.plugins.loader import module_utils_loader
 
 from spindle_ansible import client as client_mod
 from spindle_ansible import compat
+from spindle_ansible import leaner
 from spindle_ansible import log
 from spindle_ansible import wire
 
 # Files of which a real archive on the target's disk is needed: they start another interpreter.
 NEED_ARCHIVE = ('ansible/module_utils/common/respawn.py', 'ansible/module_utils/embed.py')
+
+# What Ansible makes itself for every closure.
+_MADE = ('ansible/__init__.py', 'ansible/modules/__init__.py', 'ansible/module_utils/__init__.py')
 
 _REPLACED = b'from ansible.module_utils.basic import *'
 
@@ -29,6 +35,7 @@ PARENT_SECONDS = 20
 
 _known = {}
 _contents = {}
+_leaner = {}
 _registered = set()
 _promised = None
 
@@ -36,9 +43,9 @@ _promised = None
 class Closure(object):
     """A module with all that it imports."""
 
-    __slots__ = ('fqn', 'digest', 'manifest', 'files', 'profile', 'interpreter', 'arguments')
+    __slots__ = ('fqn', 'digest', 'manifest', 'files', 'profile', 'interpreter', 'arguments', 'own')
 
-    def __init__(self, fqn, profile, interpreter, arguments, files=None, digest=None):
+    def __init__(self, fqn, profile, interpreter, arguments, files=None, digest=None, own=False):
         self.fqn = fqn
         self.profile = profile
         self.interpreter = interpreter
@@ -46,6 +53,7 @@ class Closure(object):
         self.files = files
         self.manifest = None
         self.digest = digest
+        self.own = own  # whether all that the module imports is Ansible's
         if files is not None:
             listed = dict((path, digest_.hex()) for path, digest_ in files.items())
             archive = any(path in files for path in NEED_ARCHIVE)
@@ -88,8 +96,9 @@ def lookup(name, path, variables=None):
     found = _known.get(key)
     if found is not None and found[0] == stamp:
         return found[1]
-    if _promised is not None:
-        _promised.wait()
+    promise = _promised
+    if promise is not None:
+        promise.wait()
     built = _recall(key, stamp)
     if built is False:
         built = build(name, path, variables)
@@ -121,19 +130,21 @@ class Promise(object):
     def __init__(self):
         global _promised
         self.owner = os.getpid()
+        self._lock = threading.Lock()
         self._wait, self._hold = os.pipe()
         _promised = self
 
     def wait(self):
         """In the worker: wait until the parent is done."""
         global _promised
-        if not promised():
-            return
-        _promised = None
-        os.close(self._hold)
-        if not select.select([self._wait], [], [], PARENT_SECONDS)[0]:
-            log.debug('the parent does not get ready with its closures')
-        os.close(self._wait)
+        with self._lock:  # a worker's threads may all wait
+            if not promised():
+                return
+            os.close(self._hold)
+            if not select.select([self._wait], [], [], PARENT_SECONDS)[0]:
+                log.debug('the parent does not get ready with its closures')
+            os.close(self._wait)
+            _promised = None
 
     def keep(self):
         """In the parent: it is done."""
@@ -171,13 +182,41 @@ def build(name, path, variables=None):
         tagged = data
     metadata = _call(module_common.recursive_finder, compat.FINDER_PARAMETERS, dict(given, module_data=tagged))
     _call(module_common._add_module_to_zip, compat.ADD_MODULE_PARAMETERS, dict(given, b_module_data=data))
-    files = {}
+    files, own = {}, True
+    made = _MADE + (fqn.replace('.', '/') + '.py',)
     for member, content in archive.members.items():
         digest = hashlib.sha256(content).digest()
-        _contents.setdefault(digest, content)
+        if member.startswith('ansible/') and member.endswith('.py'):
+            digest, stock = _lean(digest, member, content)
+            own = own and (stock or member in made)
+        else:
+            _contents.setdefault(digest, content)
+            own = False
         files[member] = digest
     profile = getattr(metadata, 'serialization_profile', None)
-    return Closure(fqn, profile, interpreter, arguments, files)
+    return Closure(fqn, profile, interpreter, arguments, files, own=own)
+
+
+def _lean(digest, member, content):
+    """The digest of what travels of a file, and whether it is Ansible's; modules have most of theirs in common, so it is remembered."""
+    found = _leaner.get((digest, member))
+    if found is None:
+        own = _own(member, content)
+        content = leaner.source(content, own)
+        found = _leaner[digest, member] = hashlib.sha256(content).digest(), own
+        _contents.setdefault(found[0], content)
+    return found
+
+
+def _own(member, content):
+    """Whether a file is of Ansible's own module_utils, and not of somebody's whose code may read its docstrings."""
+    if not member.startswith('ansible/module_utils/'):
+        return False
+    try:
+        with open(os.path.join(os.path.dirname(ansible.__file__), member[len('ansible/'):]), 'rb') as f:
+            return f.read() == content
+    except OSError:
+        return False
 
 
 def _call(function, parameters, given):
@@ -223,10 +262,10 @@ def _note(key, stamp, built):
     note = {'stamp': stamp}
     if built is not None:
         note.update(fqn=built.fqn, digest=built.digest.hex(), profile=built.profile,
-                    interpreter=built.interpreter, arguments=built.arguments)
+                    interpreter=built.interpreter, arguments=built.arguments, own=built.own)
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        part = '%s.%d' % (path, os.getpid())
+        part = '%s.%d.%d' % (path, os.getpid(), threading.get_ident())
         with open(part, 'w') as f:
             json.dump(note, f)
         os.rename(part, path)
@@ -246,4 +285,4 @@ def _recall(key, stamp):
     if 'digest' not in note:
         return None
     return Closure(note['fqn'], note['profile'], note['interpreter'], note['arguments'],
-                   digest=bytes.fromhex(note['digest']))
+                   digest=bytes.fromhex(note['digest']), own=note['own'])

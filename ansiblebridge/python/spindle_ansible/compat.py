@@ -31,7 +31,9 @@ Origin = optional('ansible._internal._datatag._tags', 'Origin')
 ExtensionManager = optional('ansible._internal._ansiballz._builder', 'ExtensionManager')
 get_module_encoder = optional('ansible.module_utils.common.json', 'get_module_encoder')
 Direction = optional('ansible.module_utils.common.json', 'Direction')
+EncryptedString = optional('ansible.parsing.vault', 'EncryptedString')
 UnsafeText = optional('ansible.utils.unsafe_proxy', 'AnsibleUnsafeText') if not HAS_BUILT_MODULE else None
+DEFERS_WARNINGS = optional('ansible._internal._display_utils', 'DeferredWarningContext') is not None
 _secrets = optional('ansible.module_utils', 'secrets')
 
 
@@ -122,3 +124,39 @@ def plain_tree(value):
     if isinstance(value, (list, tuple)):
         return [plain_tree(v) for v in value]
     return plain(value)
+
+
+def tells_become():
+    """Whether a connection that loop items share is told of each item's become. Before ansible-core 2.11, it keeps the first item's."""
+    executor = optional('ansible.executor.task_executor', 'TaskExecutor')
+    return hasattr(executor, '_set_become_plugin')
+
+
+def default_of(thing, name):
+    """What a field of a task is where nobody says anything."""
+    fields = getattr(type(thing), 'fattributes', None)
+    return (fields if fields is not None else thing._valid_attrs)[name].default
+
+
+def _keeps_condition_errors():
+    executor = optional('ansible.executor.task_executor', 'TaskExecutor')
+    return hasattr(executor, '_execute_internal') or 'condname' in executor._execute.__code__.co_varnames
+
+
+# Looked at before anything is put in that method's place.
+_KEEPS_CONDITION_ERRORS = _keeps_condition_errors()
+
+
+def keeps_condition_errors():
+    """Whether a changed_when or failed_when that cannot be evaluated makes a result of its item's. In 2.10, it ends the loop."""
+    return _KEEPS_CONDITION_ERRORS
+
+
+def templates_twice():
+    """Whether a template that another template has come to is one, too: before it was known of each text who has written it."""
+    return not HAS_BUILT_MODULE
+
+
+def hides_template(value):
+    """Whether a value that is no text yet may come to a template: what is encrypted, in releases that have a class for it which tells."""
+    return EncryptedString is not None and isinstance(value, EncryptedString)

@@ -31,6 +31,11 @@ OPTIONS = {
         'extra_args': _option('ansible_docker_extra_args', ini=[('docker_connection', 'extra_cli_args')]),
         'timeout': _option('ansible_timeout', 'ansible_docker_timeout', env=['ANSIBLE_DOCKER_TIMEOUT'],
                            ini=[('docker_connection', 'timeout')]),
+        'extra_env': _option('ansible_docker_extra_env'),
+        'working_dir': _option('ansible_docker_working_dir', env=['ANSIBLE_DOCKER_WORKING_DIR'],
+                               ini=[('docker_connection', 'working_dir')]),
+        'privileged': _option('ansible_docker_privileged', env=['ANSIBLE_DOCKER_PRIVILEGED'],
+                              ini=[('docker_connection', 'privileged')]),
         'daemon': _option('ansible_docker_docker_host'),
         'tls': _option('ansible_docker_tls'),
         'tlsverify': _option('ansible_docker_validate_certs', 'ansible_docker_tls_verify'),
@@ -39,6 +44,7 @@ OPTIONS = {
         'tlskey': _option('ansible_docker_key_path', 'ansible_docker_client_key'),
     },
     'podman': {
+        'host': _option('ansible_host', 'ansible_podman_host'),
         'path': _option('mitogen_podman_path', 'ansible_podman_executable', env=['ANSIBLE_PODMAN_EXECUTABLE']),
         'extra_args': _option('ansible_podman_extra_args', env=['ANSIBLE_PODMAN_EXTRA_ARGS'],
                               ini=[('defaults', 'podman_extra_args')]),
@@ -61,12 +67,14 @@ OPTIONS = {
         'path': _option('mitogen_lxc_path'),
         'remote': _option('ansible_lxd_remote'),
         'project': _option('ansible_lxd_project'),
+        'su': _option('lxd_become_method'),
     },
     'incus': {
         'host': _option('ansible_host', 'ansible_incus_host'),
         'path': _option('mitogen_incus_path'),
         'remote': _option('ansible_incus_remote'),
         'project': _option('ansible_incus_project'),
+        'su': _option('incus_become_method'),
     },
     'kubectl': {
         'host': _option('ansible_host'),
@@ -115,7 +123,7 @@ def _registered(method, key):
     if key not in OPTIONS.get(method, ()):
         method = ''
     name = _PREFIX + method
-    if not C.config.has_configuration_definition('connection', name):
+    if not C.config.get_configuration_definitions('connection', name):
         C.config.initialize_plugin_configuration_definitions('connection', name, OPTIONS[method])
     return name
 
@@ -129,6 +137,11 @@ def _loaded(kind, name):
     loader = {'connection': connection_loader, 'become': become_loader}[kind]
     found = loader.get(name, class_only=True)
     return getattr(found, '_load_name', name)
+
+
+def knows(kind, name, key):
+    """Whether a plugin is installed, and has such an option."""
+    return key in C.config.get_configuration_definitions(kind, _loaded(kind, name))
 
 
 def origin(kind, name, key, variables, templar=None):

@@ -5,6 +5,7 @@ names, variables and whatever other plugins look at are those of the stock plugi
 And one that turns out to need what we cannot do becomes a stock connection by
 changing its class.
 """
+import copy
 import os
 import stat
 import tempfile
@@ -13,6 +14,8 @@ from ansible.errors import AnsibleError, AnsibleFileNotFound
 from ansible.module_utils.common.text.converters import to_bytes
 from ansible.plugins.connection import ConnectionBase
 
+from spindle_ansible import accounts
+from spindle_ansible import compat
 from spindle_ansible import files
 from spindle_ansible import methods
 from spindle_ansible import runtime
@@ -48,6 +51,9 @@ class Connection(ConnectionBase):
     spindle_stock = None
     spindle_method = None
 
+    # A become plugin that wants a terminal gets one, whatever the login has: the stock ssh plugin needs -tt for it.
+    has_tty = True
+
     @property
     def spindle(self):
         """The session behind this connection."""
@@ -62,10 +68,21 @@ class Connection(ConnectionBase):
         self._connected = False
         self.__class__ = self.spindle_stock
 
+    def spindle_twin(self):
+        """Another object of the same connection, for what runs beside this one's task."""
+        twin = copy.copy(self)
+        twin._shell = copy.copy(self._shell)
+        for plugin in (twin, twin._shell):
+            for name in ('_options', '_origins'):
+                if isinstance(plugin.__dict__.get(name), dict):
+                    setattr(plugin, name, dict(plugin.__dict__[name]))
+        twin._spindle_session = self.spindle.twin(twin)
+        return twin
+
     @property
     def connected(self):
-        """Whether loop items may share this object."""
-        return self.spindle.connected
+        """Whether loop items may share this object: a release that would not tell it of another become does not, as with its own ssh."""
+        return self.spindle.connected and compat.tells_become()
 
     def matches_name(self, possible_names):
         """Whether this object is what those names ask for."""
@@ -102,17 +119,27 @@ class Connection(ConnectionBase):
         return self.spindle.basedir
 
     def exec_command(self, cmd, in_data=None, sudoable=True, mitogen_chdir=None):
-        """Run a command line in the account's login shell: (rc, stdout, stderr)."""
+        """Run a command line: (rc, stdout, stderr)."""
         session = self.spindle
         context = session.context(sudoable, bare=True)
-        emulate_tty = sudoable and not in_data and not session.no_tty
+        ssh = self.spindle_method == 'ssh'  # stock Ansible has a terminal there, and with no other connection
+        emulate_tty = ssh and sudoable and not in_data and not session.no_tty
+        if not isinstance(cmd, bytes):
+            cmd = compat.plain(u'%s' % (cmd,))  # raw without a command is None, and runs that
+        accounts.make_way_for_command(session, cmd)
         meta = session.surroundings(context)
-        meta['command'] = cmd.decode('utf-8', 'surrogateescape') if isinstance(cmd, bytes) else str.__str__(cmd)
+        line = _text(cmd)
+        if context.bare or ssh and context is session.login:
+            meta['command'] = line  # in the account's login shell, as sshd would
+        else:
+            meta['argv'] = [compat.plain(getattr(self._shell, 'executable', None)) or '/bin/sh', '-c', line]
         meta['tty'] = emulate_tty
         if mitogen_chdir:
             meta['cwd'] = mitogen_chdir
         parts = [to_bytes(in_data)] if in_data else []
         result = session.call('exec', context, meta=meta, parts=parts)
+        if not ssh:
+            return result.exit_status, result.out, result.err
         farewell = texts.HANGUP % (self._play_context.remote_addr,)
         ending = b'\r\n' if emulate_tty else b'\n'
         return result.exit_status, result.out, result.err + to_bytes(farewell) + ending

@@ -6,13 +6,6 @@ a connection without become.
 """
 from spindle_ansible import action_mixin
 
-_NAMES = ('fetch', 'ansible.builtin.fetch', 'ansible.legacy.fetch', 'mitogen_fetch')
-
-
-def mixin_for(name):
-    """What goes in front of an action of this name."""
-    return FetchMixin if name in _NAMES else action_mixin.ActionMixin
-
 
 class _WithoutBecome(object):
     """A connection as one that needs no become."""

@@ -1,6 +1,6 @@
 """From settings to the hops of a connection, one function for each method.
 
-A hop is `{"method", "kwargs", "python", "remote_tmp", "system_tmpdirs"}` as
+A hop is `{"method", "kwargs", "python", "title", "remote_tmp", "system_tmpdirs"}` as
 docs/protocol.md says. STACK names the kwargs that mitogen_get_stack prints.
 
 Equal settings must give equal hops in every worker of a run: the multiplexer
@@ -15,7 +15,9 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from spindle_ansible import compat
+from spindle_ansible import config
 from spindle_ansible import methods
+from spindle_ansible import runtime
 from spindle_ansible import settings
 from spindle_ansible import sources
 from spindle_ansible import texts
@@ -83,8 +85,8 @@ def ssh_hop(source, python):
     if not compression:
         args = [word for word in args if word != '-C']  # Ansible's own default has it
     check = source.get('host_key_checking')
-    verbosity = (settings.number(source.get('verbosity'), 0)
-                 or settings.whole(source, 'mitogen_ssh_debug_level'))
+    verbosity = (settings.number(source.get('verbosity'), 0)  # an option of newer releases only
+                 or settings.whole(source, 'ansible_ssh_verbosity') or settings.whole(source, 'mitogen_ssh_debug_level'))
     return dict(
         _common(source, python),
         check_host_keys='enforce' if (C.HOST_KEY_CHECKING if check is None else boolean(check)) else 'ignore',
@@ -143,7 +145,22 @@ def docker_hop(source, python):
             args.append('--' + key)
     if args:
         found['extra_args'] = args + found.get('extra_args', [])
+    args = list(_docker_exec(source))
+    if args:
+        found['exec_args'] = args
     return found
+
+
+def _docker_exec(source):
+    """Options of `docker exec`: of what runs in the container, rather than of how that is found."""
+    for name, value in (source.own('extra_env') or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise AnsibleConnectionFailure(texts.NOT_TEXT % 'ansible_docker_extra_env')
+        yield '--env=%s=%s' % (compat.plain(name), compat.plain(value))
+    if source.own('working_dir'):
+        yield '--workdir=%s' % compat.plain(source.own('working_dir'))
+    if settings.truth(source.own('privileged')):
+        yield '--privileged'
 
 
 def podman_hop(source, python):
@@ -174,6 +191,12 @@ def _instance(source, python, path_key):
         value = source.own(key)
         if value:
             found[key] = compat.plain(value)
+    user = source.remote_user()
+    # Earlier plugins of the collection, and Mitogen, run everything as root, whatever the user is.
+    if user and user != 'root' and config.knows('connection', 'community.general.' + source.method, 'remote_user'):
+        found['username'] = user
+        if source.own('su'):
+            found['su'] = compat.plain(source.own('su'))
     return found
 
 
@@ -225,27 +248,34 @@ def setns_hop(source, python):
     return found
 
 
+def _program(key, text, default=None):
+    """The program of a become method. Ansible puts the text into a command line, so it may be several words, as in `sudo su -`."""
+    text = compat.plain(text) or default
+    words = settings.words(text)
+    return {key: text, 'exe': words} if len(words) > 1 else {key: text}
+
+
 def sudo_connection(source, python):
     """Arguments of sudo as a connection."""
     flags = source.own('flags')
     return dict(
         _common(source, python), password=compat.plain(source.password()) or None,
-        sudo_args=settings.words('-H -S -n' if flags is None else flags),
-        sudo_path=compat.plain(source.own('path')) or 'sudo', username=source.remote_user())
+        sudo_args=settings.words('-H -S -n' if flags is None else flags), username=source.remote_user(),
+        **_program('sudo_path', source.own('path'), 'sudo'))
 
 
 def su_connection(source, python):
     """Arguments of su as a connection."""
     return dict(
-        _common(source, python), password=compat.plain(source.password()) or None,
-        su_path=compat.plain(source.own('path')) or 'su', username=source.remote_user())
+        _common(source, python), password=compat.plain(source.password()) or None, username=source.remote_user(),
+        **_program('su_path', source.own('path'), 'su'))
 
 
 def doas_connection(source, python):
     """Arguments of doas as a connection."""
     return dict(
-        _common(source, python), password=compat.plain(source.password()) or None,
-        doas_path=compat.plain(source.own('path')), username=source.remote_user())
+        _common(source, python), password=compat.plain(source.password()) or None, username=source.remote_user(),
+        **_program('doas_path', source.own('path')))
 
 
 CONNECTIONS = {
@@ -285,13 +315,12 @@ def sudo_become(source, python):
     flags = source.become_option('become_flags')
     return dict(
         _account(source, python), sudo_args=settings.words('-H -S -n' if flags is None else flags),
-        sudo_path=compat.plain(source.become_option('become_exe')) or 'sudo')
+        **_program('sudo_path', source.become_option('become_exe'), 'sudo'))
 
 
 def _by_program(source, python, name):
     """Arguments of a become method that is one program with flags."""
-    found = dict(_account(source, python), **{
-        name + '_path': compat.plain(source.become_option('become_exe')) or name})
+    found = dict(_account(source, python), **_program(name + '_path', source.become_option('become_exe'), name))
     flags = settings.words(source.become_option('become_flags'))
     if flags:
         found[name + '_args'] = flags
@@ -318,11 +347,12 @@ def plugin_become(source, python):
         raise AnsibleConnectionFailure(texts.VIA_BECOME % (source.inventory_name, plugin[0]))
     account = _account(source, python)  # some plugins choose their prompt by whether there is a password
     command = compat.plain(plugin.build_become_command('/bin/sh -c ' + PROGRAM, source.connection._shell))
-    # The word that the plugin waits for is another one each time, and would make another hop of it.
-    command = re.sub(r'BECOME-SUCCESS-[a-z]+', 'BECOME-SUCCESS', command)
+    # The word that the plugin waits for, and may have in its prompt, is another one each time, and would make another hop of it.
+    once = getattr(plugin, '_id', None) or 'BECOME'
+    command = re.sub(r'BECOME-SUCCESS-[a-z]+', 'BECOME-SUCCESS', command).replace(once, 'BECOME')
     prompt = getattr(plugin, 'prompt', None)
     if isinstance(prompt, (str, bytes)) and prompt:
-        prompts = [re.escape(compat.plain(prompt).strip())]
+        prompts = [re.escape(compat.plain(prompt).strip().replace(once, 'BECOME'))]
     elif prompt and become_name(source).endswith('ksu'):
         prompts = ['Kerberos password for .*@.*:']
     else:
@@ -347,6 +377,11 @@ def remote_name(source):
     return 'ansible' if settings.truth(source.variable('mitogen_mask_remote_name')) else None
 
 
+def title(source):
+    """What the process lists of targets call the agents (contract §0); slashes, such as those of domain accounts, are replaced on the way."""
+    return 'mitogen:' + (remote_name(source) or runtime.identity())
+
+
 def heartbeat(source):
     """How often the agent behind ssh is asked for a sign of life, where the user says so: else it is up to Spindle."""
     interval = settings.whole(source, 'mitogen_ssh_keepalive_interval')
@@ -360,6 +395,7 @@ def host_hops(source, python, shell, become=True):
     """The hops of one host: its connection, and the account that become leads to."""
     common = {
         'python': python.candidates,
+        'title': title(source),
         'remote_tmp': compat.plain(sources.option(shell, 'remote_tmp')) or '~/.ansible/tmp',
         'system_tmpdirs': [compat.plain(item) for item in sources.option(shell, 'system_tmpdirs') or
                            ['/var/tmp', '/tmp']],

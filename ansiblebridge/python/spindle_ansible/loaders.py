@@ -11,9 +11,11 @@ from ansible.executor.process.worker import WorkerProcess
 from ansible.plugins.loader import action_loader, connection_loader, get_with_context_result
 
 from spindle_ansible import action_mixin
+from spindle_ansible import ahead
 from spindle_ansible import connection as connection_mod
-from spindle_ansible import fetch
+from spindle_ansible import listings
 from spindle_ansible import methods
+from spindle_ansible import mixins
 from spindle_ansible import orphans
 from spindle_ansible import runtime
 
@@ -52,7 +54,7 @@ def _get_action(original):
         result = original(name, class_only=True, collection_list=collection_list)
         if result.object is None:
             return result
-        made = action_mixin.class_for(result.object, fetch.mixin_for(name))
+        made = action_mixin.class_for(result.object, mixins.of(name))
         return _instance(result, made, args, kwargs)
     return get_with_context
 
@@ -62,6 +64,7 @@ def _run_worker(original, parent):
         orphans.end_with_parent(parent)
         # It ends soon, and a collection would copy every page that it shares with its parent.
         gc.disable()
+        ahead.install()
         return original(self, *args, **kwargs)
     return run
 
@@ -83,6 +86,7 @@ class Hooks(object):
         run = WorkerProcess.run
         WorkerProcess.run = _run_worker(run, os.getpid())
         self._undo.append(lambda: setattr(WorkerProcess, 'run', run))
+        self._undo.append(listings.install())
 
     def remove(self):
         """Take them out, last one first."""

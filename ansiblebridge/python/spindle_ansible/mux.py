@@ -14,6 +14,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 
@@ -120,6 +121,16 @@ def remove_quietly(path, remove=os.unlink):
         pass
 
 
+def save_pids(**pids):
+    """Write process numbers where Mitogen writes them. That they cannot be written is no reason to do without a multiplexer."""
+    for name, pid in pids.items():
+        try:
+            with open('.ansible-%s.pid' % name, 'w') as f:
+                f.write('%d' % pid)
+        except OSError as e:
+            log.debug('the number of process %d is not saved: %s' % (pid, e))
+
+
 class Multiplexer(object):
     """A running `spindle serve` and our hold on it."""
 
@@ -130,8 +141,7 @@ class Multiplexer(object):
         self._claim = stem + '.start'
         sweep(os.path.dirname(stem))
         self._ready = False
-        self._client = None
-        self._client_pid = None
+        self._own = threading.local()  # a worker may have a thread for each of several hosts
         self._messages = tempfile.TemporaryFile()
         self.environ = dict(os.environ)
         ours, theirs = socket.socketpair()
@@ -150,6 +160,8 @@ class Multiplexer(object):
         finally:
             theirs.close()
         self.binary = binary
+        if 'MITOGEN_SAVE_PIDS' in os.environ:  # users' profiling scripts look for these
+            save_pids(controller=self.owner, mux=self.process.pid)
         if hasattr(os, 'register_at_fork'):
             os.register_at_fork(after_in_child=self._in_child)
         atexit.register(self.stop)
@@ -159,9 +171,7 @@ class Multiplexer(object):
         lifeline, self._lifeline = self._lifeline, None
         if lifeline is not None:
             lifeline.close()
-        parent, self._client = self._client, None
-        if parent is not None:
-            parent.close()
+        self.hang_up()
 
     def wait_ready(self, seconds=READY_SECONDS):
         """Wait until it listens and answers in our protocol; only in the process that started it."""
@@ -193,20 +203,25 @@ class Multiplexer(object):
         self._ready = True
 
     def client(self, seconds=client_mod.CONNECT_SECONDS):
-        """This process' session, opened when first asked for."""
-        if self._client is None or not self._client.alive or self._client_pid != os.getpid():
-            fresh = client_mod.Client(self.path, starting=not self._ready)
-            fresh.connect(seconds)
-            self._client, self._client_pid = fresh, os.getpid()
-        return self._client
+        """This thread's session, opened when first asked for."""
+        found = getattr(self._own, 'client', None)
+        if found is None or not found.alive or self._own.pid != os.getpid():
+            found = client_mod.Client(self.path, starting=not self._ready)
+            found.connect(seconds)
+            self._own.client, self._own.pid = found, os.getpid()
+        return found
+
+    def hang_up(self):
+        """End this thread's session."""
+        found = self._own.__dict__.pop('client', None)
+        if found is not None:
+            found.close()
 
     def stop(self):
         """End it: it has a few seconds to stop what it started, then it is killed."""
         if os.getpid() != self.owner or self._lifeline is None:
             return
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self.hang_up()
         self._lifeline.close()
         self._lifeline = None
         try:

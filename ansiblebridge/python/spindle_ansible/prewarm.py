@@ -7,10 +7,11 @@ from ansible.plugins.loader import action_loader, become_loader, get_shell_plugi
 
 from spindle_ansible import action_mixin
 from spindle_ansible import closure as closure_mod
+from spindle_ansible import composite
 from spindle_ansible import connection as connection_mod
-from spindle_ansible import fetch
 from spindle_ansible import log
 from spindle_ansible import methods
+from spindle_ansible import mixins
 from spindle_ansible import runtime
 
 # Actions that need no connection.
@@ -115,7 +116,7 @@ class Warmer(object):
         if action_loader.has_plugin(name, collection_list=collection_list):
             stock = self._hooks.actions(name, class_only=True, collection_list=collection_list).object
             if stock is not None:
-                action_mixin.class_for(stock, fetch.mixin_for(name))
+                action_mixin.class_for(stock, mixins.of(name))
 
     def _find_module(self, name, collections):
         key = (name, collections)
@@ -135,5 +136,6 @@ def put_together(modules, variables):
             if closure is not None and not closure_mod.registered(closure):
                 full = closure_mod.complete(closure, name, path, variables)
                 closure_mod.register(runtime.client(), full)
+                composite.prepare(str.__str__(name), full)
         except Exception as e:  # the worker will meet it again, and report it as the task's
             log.debug('not put together: %s: %r' % (name, e))

@@ -3,6 +3,9 @@
 Module state, because a fork must inherit it and every plugin must find it.
 """
 import os
+import pwd
+import socket
+import threading
 
 from spindle_ansible import mux as mux_mod
 
@@ -11,6 +14,7 @@ _broken = None
 _active = 0
 _meta = None
 _typed = (None, None)
+_here = threading.local()
 
 
 def active():
@@ -51,13 +55,39 @@ def wait_ready():
 
 
 def client():
-    """This process' session with the multiplexer."""
-    return _mux.client()
+    """This thread's session with the multiplexer. A loop's item that was begun ahead gets its loop's, when its turn has come."""
+    turn = getattr(_here, 'turn', None)
+    return _mux.client() if turn is None else turn(_mux.client)
+
+
+def ask_through(turn):
+    """In this thread, which runs a loop's item, have turn() ask for the client."""
+    _here.turn = turn
+
+
+def hang_up():
+    """End this thread's session: what is open on it ends, too."""
+    if _mux is not None:
+        _mux.hang_up()
+
+
+def rsh_words():
+    """The command line that stands for ssh, as far as it is the same for all hosts."""
+    return [_mux.binary, 'rsh', '--socket', _mux.path]
 
 
 def mux_environment():
     """The environment that the multiplexer was started with."""
     return _mux.environ if _mux is not None else os.environ
+
+
+def identity():
+    """Who we are, for the process lists of targets: the same in all workers."""
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        name = str(os.geteuid())
+    return '%s@%s:%d' % (name, socket.gethostname(), _mux.owner if _mux is not None else os.getpid())
 
 
 def set_meta(found):

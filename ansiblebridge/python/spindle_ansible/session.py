@@ -4,12 +4,15 @@ A session belongs to a connection plugin object, so to one task of one host; loo
 items share it. It knows which settings it was connected with, holds the contexts
 that the multiplexer named, and makes the calls.
 """
+import copy
+import itertools
 import os
 import time
 
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleModuleError
 
+from spindle_ansible import ahead
 from spindle_ansible import client as client_mod
 from spindle_ansible import compat
 from spindle_ansible import files
@@ -27,6 +30,15 @@ GRACE_SECONDS = 5
 
 # The longest pause before another attempt to connect; the first ones are shorter.
 RETRY_SECONDS_MAX = 30
+
+
+# How often a call is made anew because the account's login has changed meanwhile.
+RENEWALS = 3
+
+# Calls that can ask the agent whether another login would be another one now.
+_ASKING = ('exec', 'files', 'module', 'composite')
+
+_numbers = itertools.count(1)
 
 
 class Context(object):
@@ -65,11 +77,25 @@ class Session(object):
         self._fresh = False
         self._entered = None
         self._pinned = None
+        self._number = next(_numbers)
+        self._used = set()  # contexts that this task has called
+        self.gone = None  # a temporary directory that a call has removed at its end, ahead of being asked to
+        self.lent = False  # whether an action runs that removes such a directory itself, whatever those do that it runs
 
     @property
     def connected(self):
         """Whether contexts are known that nothing speaks against."""
         return self.target is not None
+
+    def twin(self, connection):
+        """The session of another object of the same connection: with the same contexts, and nothing done in them."""
+        twin = copy.copy(self)
+        twin.connection = connection
+        twin.queue = files.Queue()
+        twin.depth = 0
+        twin.gone = None
+        twin._used = set()
+        return twin
 
     def begin(self, variables, hostvars, templar, basedir):
         """A task, or a loop's next item, begins: what it set may differ from the last one's."""
@@ -78,10 +104,11 @@ class Session(object):
         self.templar = templar
         self.basedir = basedir
         self._fresh = False
+        self._used = set()
 
     def source(self):
         """Where settings come from now."""
-        return sources.Target(self.connection, self.variables, self.templar)
+        return sources.Target(self.connection, self.variables, self.templar, self.delegate_to)
 
     def way(self, become=True):
         """The hops that lead to the account, as the settings of now say."""
@@ -107,10 +134,10 @@ class Session(object):
             self._connect(way, bare)
             self._key = key
         if python.auto and python.discovered and not self.target.bare:
-            self.pin(python.discovered, way)
+            self.pin(python.discovered, way, bare)
         self._fresh = True
 
-    def pin(self, interpreter, way=None):
+    def pin(self, interpreter, way=None, bare=False):
         """Make the agents run in this interpreter. Usually they do already: discovery found the same."""
         way = way or self.way()
         own, contexts = [way[-1]], [self.target]
@@ -122,7 +149,7 @@ class Session(object):
         log.debug('changing over to %s' % interpreter, host=self.connection._play_context.remote_addr)
         for hop in stray:
             hop['python'] = [interpreter]
-        self._connect(way)
+        self._connect(way, bare)
         self._pinned = interpreter, self.target.name  # by whatever path it calls itself
 
     def _connect(self, way, bare=False):
@@ -130,7 +157,7 @@ class Session(object):
         for attempt in range(1 + self._retries()):
             if attempt:
                 time.sleep(min(2 ** (attempt - 1), RETRY_SECONDS_MAX))
-            meta = {'hops': way, 'timeout_ms': seconds * 1000}
+            meta = {'hops': way, 'timeout_ms': seconds * 1000, 'holder': self._number}
             if bare:
                 meta.update(bare=True, boot=True)
             result = self._exchange('connect', meta=meta, seconds=seconds + GRACE_SECONDS)
@@ -149,6 +176,8 @@ class Session(object):
         self.login = self.target
         if login['context'] != reply['context']:
             self.login = Context(login['context'], login.get('hello'))
+        if self.connection.spindle_method == 'local':  # where action plugins look for who that is
+            self.connection._play_context.remote_user = getattr(self.connection, 'default_user', None)
 
     def _retries(self):
         """How often an SSH connection is tried again, as ansible_ssh_retries says."""
@@ -172,8 +201,8 @@ class Session(object):
         self.ensure(bare)
         return self.target if sudoable else self.login
 
-    def call(self, op, context, meta=None, parts=(), closure=b'', timeout_ms=0, check=True):
-        """Make a call to a context, with what is queued riding in it."""
+    def call(self, op, context, meta=None, parts=(), closure=b'', timeout_ms=0, check=True, last=True):
+        """Make a call to a context, with what is queued riding in it; last: whether the task may make no other one."""
         meta = dict(meta or {})
         if self.queue and self.queue.context is not context:
             self.flush()
@@ -181,20 +210,54 @@ class Session(object):
         if queued:
             meta['pre'] = list(queued.ops)
             parts = list(queued.contents) + list(parts)
-        result = self._exchange(op, context=context.name, meta=meta, parts=parts, closure=closure,
-                                timeout_ms=timeout_ms)
+        for _ in range(RENEWALS):
+            fresh = context.name not in self._used
+            if fresh and op in _ASKING:
+                meta['fresh'] = True
+            else:
+                meta.pop('fresh', None)
+            result = self._exchange(op, context=context.name, meta=meta, parts=parts, closure=closure,
+                                    timeout_ms=timeout_ms, last=last)
+            if result.status != wire.STALE or not fresh:
+                break
+            context = self._renew(context)
+        self._used.add(context.name)
         if result.status != wire.UNKNOWN_CLOSURE:
-            queued.clear()
+            self.queue.clear()
         if check and result.status != wire.OK:
             self._raise(result)
         return result
+
+    def _renew(self, context):
+        """A new login in the place of one that has ended, or would be another one now. The task has done nothing in it yet."""
+        login, bare = context is self.login and context is not self.target, context.bare
+        log.debug('%s is entered anew' % context.name, host=self.connection._play_context.remote_addr)
+        self._exchange('retire', context=context.name)
+        self.target = self.login = None
+        self._fresh = False
+        self.ensure(bare)
+        return self.login if login else self.target
+
+    def retire(self, user):
+        """End the idle agents of a user's account on this machine, or with no name all but root's."""
+        self._exchange('retire', meta={'hops': self.way(become=False), 'user': user or ''})
 
     def queue_op(self, op, content=None, context=None):
         """Let a file operation ride in the next call."""
         context = context or self.context()
         if self.queue and self.queue.context is not context:
             self.flush()
+        if self.gone and op['path'].startswith(self.gone + '/'):
+            self.bring_back(context)
         self.queue.add(context, op, content)
+
+    def bring_back(self, context, first=False):
+        """Make a temporary directory anew that is wanted again; first: ahead of what is queued."""
+        path, self.gone = self.gone, None
+        if path and first and self.queue:
+            self.queue.ops.insert(0, files.mkdir(path, temp=True))
+        elif path:
+            self.queue_op(files.mkdir(path, temp=True), context=context)
 
     def flush(self):
         """Do now what is queued."""
@@ -203,9 +266,7 @@ class Session(object):
         context = self.queue.context
         ops, contents = self.queue.ops, self.queue.contents
         self.queue.clear()
-        result = self._exchange('files', context=context.name, meta={'ops': ops}, parts=contents)
-        if result.status != wire.OK:
-            self._raise(result)
+        self.call('files', context, meta={'ops': ops}, parts=contents)
 
     def run_ops(self, ops, context):
         """File operations whose results are wanted: those, or the error's text as second."""
@@ -218,6 +279,9 @@ class Session(object):
 
     def remove(self, path):
         """Remove a temporary tree without waiting for it."""
+        if path == self.gone:
+            self.gone = None
+            return
         if self.queue.drop_below(path) or self.target is None:
             return
         try:
@@ -225,6 +289,13 @@ class Session(object):
             runtime.client().call('files', context=self.target.name, meta={'ops': [files.remove(path)]}, noreply=True)
         except (client_mod.ClientError, AnsibleError) as e:
             log.debug('not removed: %s: %s' % (path, e))
+
+    def ticket(self, way):
+        """A name for these hops, which the multiplexer keeps, for programs that are to know no passwords."""
+        result = self._exchange('ticket', meta={'hops': way})
+        if result.status != wire.OK:
+            self._raise(result)
+        return str(result.json()['ticket'])
 
     def explained(self):
         """The hops and where their settings come from: (source, hop)."""
@@ -288,14 +359,23 @@ class Session(object):
         if result.status not in (wire.OK, wire.UNREACHABLE):
             log.debug('reset: %s' % result.text)
 
-    def _exchange(self, op, context='', seconds=None, **kwargs):
+    def _exchange(self, op, context='', seconds=None, last=True, **kwargs):
         """A call, with a multiplexer that cannot be spoken to as Ansible's error."""
+        try:
+            result = ahead.send(op, context, kwargs, last)
+            if result is not None:
+                return result
+        except client_mod.ClientError as e:
+            self.forget()
+            raise AnsibleConnectionFailure(texts.DISCONNECTED % (e,))
         try:
             client = runtime.client()
         except (client_mod.ClientError, OSError) as e:
             raise AnsibleError(texts.CANNOT_CONNECT % (e,))
         try:
-            return client.call(op, context=context, seconds=seconds, **kwargs)
+            result = client.call(op, context=context, seconds=seconds, **kwargs)
+            ahead.answered(op, context, kwargs, result)
+            return result
         except client_mod.ClientError as e:
             raise AnsibleConnectionFailure(texts.DISCONNECTED % (e,))
         finally:
@@ -305,7 +385,7 @@ class Session(object):
     def _raise(self, result, connecting=False):
         """An answer other than OK as the exception that makes the task end as it should."""
         text = compat.plain(result.text)
-        if result.status == wire.UNREACHABLE:
+        if result.status in (wire.UNREACHABLE, wire.STALE):
             self.forget()
             if not connecting and not text.startswith(texts.DISCONNECTED[:22]):
                 text = texts.DISCONNECTED % (text or 'the respondent Context has disconnected')

@@ -30,12 +30,13 @@ class Target(object):
 
     typed = True
 
-    def __init__(self, connection, variables, templar):
+    def __init__(self, connection, variables, templar, name=None):
         self.connection = connection
         self.variables = variables
         self.templar = templar
         self.method = connection.spindle_method
-        self.inventory_name = compat.plain(variables.get('inventory_hostname')) or ''
+        # The variables of a host that was delegated to hold the name of the one that the task is for.
+        self.inventory_name = compat.plain(name or variables.get('inventory_hostname')) or ''
 
     def get(self, name, fallback=None):
         """An option of the connection plugin, or the play context's attribute."""

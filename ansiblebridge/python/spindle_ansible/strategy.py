@@ -2,9 +2,11 @@
 import gc
 import os
 
+from ansible.errors import AnsibleError
 from ansible.plugins.loader import action_loader, connection_loader, strategy_loader
 from ansible.template import Templar
 
+from spindle_ansible import batch
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
 from spindle_ansible import loaders
@@ -14,15 +16,32 @@ from spindle_ansible import mux as mux_mod
 from spindle_ansible import orphans
 from spindle_ansible import prewarm
 from spindle_ansible import runtime
+from spindle_ansible import selfcheck
 from spindle_ansible import texts
+from spindle_ansible import workers
 
 PLUGINS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'plugins')
 
 _frozen = []
 
 
+_checked = []
+
+
+def checked():
+    """Whether this Ansible can be hooked into, found out once."""
+    if not _checked:
+        _checked.append(True)
+        reason = selfcheck.reason()
+        if reason:
+            give_up('%s.' % reason)
+    return not runtime.given_up()
+
+
 def give_up(reason):
     """Go on without Spindle, and say so once."""
+    if os.environ.get(selfcheck.TRIAL):
+        raise AnsibleError(texts.UNAVAILABLE % reason)
     runtime.give_up(reason)
     log.warn_once('unavailable', texts.UNAVAILABLE % reason)
 
@@ -31,10 +50,13 @@ class StrategyMixin(object):
     """Goes in front of a strategy class of Ansible's."""
 
     _spindle_warmer = None
+    _spindle_crew = None
+    _spindle_rules = None
+    _spindle_shares = False
 
     def run(self, iterator, play_context):
         """Run the play with the hooks in place; without them if there is nothing behind them."""
-        if runtime.given_up():
+        if runtime.given_up() or not checked():
             return super(StrategyMixin, self).run(iterator, play_context)
         try:
             runtime.enter()
@@ -45,6 +67,9 @@ class StrategyMixin(object):
             getattr(play_context, 'password', None), getattr(play_context, 'become_pass', None))
         hooks = loaders.Hooks()
         self._spindle_warmer = prewarm.Warmer(hooks)
+        if self._spindle_shares and len(self._workers) > 1 and batch.wanted() and not (self._step or self.debugger_active):
+            self._spindle_crew = workers.Crew(len(self._workers))
+            self._spindle_rules = batch.Rules(hooks)
         for loader, name in ((connection_loader, 'connection'), (action_loader, 'action')):
             loader.add_directory(os.path.join(PLUGINS, name))
         try:
@@ -56,15 +81,22 @@ class StrategyMixin(object):
 
     def cleanup(self):
         """End the strategy, also where a worker was killed in the middle of a word."""
+        if self._spindle_crew is not None:
+            self._spindle_crew.drop()
         if self._tqm.has_dead_workers():
             orphans.free_results(self, self._workers)
         super(StrategyMixin, self).cleanup()
 
     def _queue_task(self, host, task, task_vars, play_context):
         queue = super(StrategyMixin, self)._queue_task
-        missing = []
+        missing, alone = [], True
         if self._spindle_warmer is not None and not runtime.given_up():
-            missing = self._spindle_prepare(task, task_vars)
+            missing, alone = self._spindle_prepare(task, task_vars)
+        if not alone:
+            self._spindle_crew.lacks(missing, task_vars)
+            with self._spindle_crew.queueing():
+                queue(host, task, task_vars, play_context)
+            return None
         if not missing:
             return queue(host, task, task_vars, play_context)
         # The first worker that needs them connects while they are put together here.
@@ -77,15 +109,28 @@ class StrategyMixin(object):
             finally:
                 promise.keep()
 
+    def _wait_on_pending_results(self, iterator):
+        self._spindle_start()
+        return super(StrategyMixin, self)._wait_on_pending_results(iterator)
+
+    def _wait_on_handler_results(self, *args, **kwargs):
+        self._spindle_start()
+        return super(StrategyMixin, self)._wait_on_handler_results(*args, **kwargs)  # up to 2.13
+
+    def _spindle_start(self):
+        if self._spindle_crew is not None:
+            self._spindle_crew.start()
+
     def _spindle_prepare(self, task, task_vars):
         """Before a fork: warm what the worker needs, and know that there is a multiplexer.
 
-        Returns the modules that are still to be put together.
+        Returns the modules that are still to be put together, and whether the worker must be alone.
         """
         connects = prewarm.needs_connection(task.action)
         missing = []
+        settings = self._spindle_settings(task, task_vars)
         if connects:
-            self._spindle_report(task, task_vars)
+            self._spindle_report(*settings)
         try:
             self._spindle_warmer.warm_plugins(task)
             missing = self._spindle_warmer.missing(task, task_vars)
@@ -93,7 +138,7 @@ class StrategyMixin(object):
                 runtime.wait_ready()
         except mux_mod.Unavailable as e:
             give_up(e)
-            return []
+            return [], True
         except Exception as e:  # the worker will meet it again, and report it as the task's
             log.debug('not warmed: %s: %r' % (task.action, e))
         if not _frozen:
@@ -101,26 +146,43 @@ class StrategyMixin(object):
             gc.collect()
             if hasattr(gc, 'freeze'):
                 gc.freeze()
-        return missing
+        return missing, self._spindle_alone(task, task_vars, settings)
 
-    def _spindle_report(self, task, task_vars):
-        """Warn of what is not supported here, where it is said once, and not in every worker."""
+    def _spindle_alone(self, task, task_vars, settings):
+        """Whether this host needs a worker of its own."""
+        if self._spindle_crew is None:
+            return True
+        try:
+            objection = self._spindle_rules.objection(task, task_vars, *settings)
+        except Exception as e:  # the worker will meet it again, and report it as the task's
+            objection = repr(e)
+        if objection:
+            log.debug('a worker of its own: %s: %s' % (task.action, objection))
+        return bool(objection)
+
+    def _spindle_settings(self, task, task_vars):
+        """(connection, become method) that a task names, None for what is not known yet or not used."""
+        connection = become = None
         try:
             variables = task_vars
             if task.delegate_to:
                 variables = (task_vars.get('ansible_delegated_vars') or {}).get(task.delegate_to) or {}
             connection = self._spindle_value(variables.get('ansible_connection') or task.connection, variables)
-            if connection and methods.connection(connection) is None:
-                log.warn_once('connection:%s' % connection,
-                              texts.UNSUPPORTED % ('the connection type %s' % compat.plain(connection)))
-            become = variables.get('ansible_become')
-            if become or (become is None and task.become):
+            becomes = variables.get('ansible_become')
+            if becomes or (becomes is None and task.become):
                 method = variables.get('ansible_become_method') or task.become_method
-                method = compat.plain(self._spindle_value(method, variables) or 'sudo')
-                if methods.become(method) is None:
-                    log.warn_once('become:%s' % method, texts.UNSUPPORTED % ('the become method %s' % method))
+                become = compat.plain(self._spindle_value(method, variables) or 'sudo')
         except Exception as e:  # templates that need what only the worker knows
             log.debug('settings not known yet: %r' % (e,))
+        return connection, become
+
+    def _spindle_report(self, connection, become):
+        """Warn of what is not supported here, where it is said once, and not in every worker."""
+        if connection and methods.connection(connection) is None:
+            log.warn_once('connection:%s' % connection,
+                          texts.UNSUPPORTED % ('the connection type %s' % compat.plain(connection)))
+        if become and methods.become(become) is None:
+            log.warn_once('become:%s' % become, texts.UNSUPPORTED % ('the become method %s' % become))
 
     def _spindle_value(self, value, variables):
         if isinstance(value, str) and '{{' in value:
@@ -143,4 +205,4 @@ class StrategyMixin(object):
 def strategy(name):
     """The class that stands for a strategy of Ansible's."""
     base = strategy_loader.get(name, class_only=True)
-    return type('StrategyModule', (StrategyMixin, base), {'__doc__': base.__doc__})
+    return type('StrategyModule', (StrategyMixin, base), {'__doc__': base.__doc__, '_spindle_shares': name == 'linear'})

@@ -53,3 +53,5 @@ NO_PYTHON = 'No usable Python was found'
 NO_USE_TO_RETRY = (
     'SSH password', 'SSH authentication is incorrect', 'Host key checking is enabled', NO_PYTHON,
 )
+
+OTHER_VERSION = 'this release of Ansible is not one that Spindle knows'

@@ -30,6 +30,13 @@ def explained(source, python, shell, hostvars, become=True):
     return _before(source, shell, hostvars, ()) + own
 
 
+def to_host(source, name, shell, hostvars):
+    """All hops to another host of the inventory, with its own settings and as the account that is logged in to."""
+    host = _intermediary(source, name, name, hostvars[name], False, None, None)
+    python = settings.interpreter(host.variables, source.templar)
+    return [hop for _, hop in _before(host, shell, hostvars, ())] + hops.host_hops(host, python, shell)
+
+
 def _before(source, shell, hostvars, seen):
     text = source.via()
     if not text:

@@ -29,6 +29,7 @@ CANCELLED = spindle_wire.STATUS_CANCELLED
 TIMEOUT = spindle_wire.STATUS_TIMEOUT
 UNKNOWN_CLOSURE = spindle_wire.STATUS_UNKNOWN_CLOSURE
 FAULT = spindle_wire.STATUS_FAULT
+STALE = spindle_wire.STATUS_STALE
 
 MORE = spindle_wire.FLAG_MORE
 NOREPLY = spindle_wire.FLAG_NOREPLY

@@ -139,6 +139,8 @@ json.dump(out, sys.stdout)
 
 
 def run_files(context, ops, data):
+    if os.environ.get('FAKE_MUX_TRACE'):  # nothing is done, then
+        return b'[]', data[sum(op['size'] for op in ops if op['op'] == 'write'):]
     prepared = []
     for op in ops:
         op = dict(op)
@@ -190,6 +192,86 @@ def run_module(context, meta, data, closure):
                              json.dumps(meta.get('secrets'))], meta, b'')
     finally:
         os.unlink(args)
+
+
+def trace(entry):
+    """Leave word of what was run, for tests that compare it."""
+    path = os.environ.get('FAKE_MUX_TRACE')
+    if path:
+        with LOCK, open(path, 'a') as f:
+            f.write(json.dumps(entry, sort_keys=True) + '\n')
+
+
+def pretend(meta, data):
+    """The answer of a module that is not run, where a test says what modules find: paths name it, /nowhere/FINDS/..."""
+    args = json.loads(data.decode())['ANSIBLE_MODULE_ARGS']
+    kind = args.get('path') or args.get('dest') or ''
+    if not kind.startswith('/nowhere/'):
+        return None
+    kind = kind.split('/')[2]
+    if not meta['fqn'].endswith('.stat'):
+        return {'changed': True, 'dest': args.get('dest'), 'state': 'absent' if args.get('_diff_peek') else 'file'}
+    if kind == 'trouble':
+        return {'failed': True, 'msg': 'Permission denied'}
+    stat_ = {'exists': True, 'isdir': False, 'islnk': False, 'isreg': True}
+    if kind == 'absent':
+        return {'stat': {'exists': False}}
+    if kind == 'directory' and not args['path'].endswith('/plain'):
+        stat_.update(isdir=True, isreg=False)
+    elif kind in ('link', 'link_same') and not args['follow']:
+        stat_.update(islnk=True, isreg=False, lnk_source='/else/where')
+    elif kind in ('same', 'link_same') and args['get_checksum']:
+        with open(os.environ['FAKE_MUX_SUMS']) as f:
+            stat_['checksum'] = json.load(f).get(args['path'].rsplit('/to-', 1)[-1], 'unknown')
+    elif kind != 'unreadable' and args['get_checksum']:
+        stat_['checksum'] = '0' * 40
+    return {'changed': False, 'stat': stat_}
+
+
+def module(context, meta, data, closure):
+    """Run a module, or pretend to."""
+    trace({'fqn': meta['fqn'], 'args': json.loads(data.decode())['ANSIBLE_MODULE_ARGS'], 'pre': meta.get('pre') or [], 'env': meta.get('env')})
+    answer = pretend(meta, data)
+    if answer is None:
+        return run_module(context, meta, data, closure)
+    return 0, json.dumps(answer).encode(), b''
+
+
+def leads_to(step, rc, out):
+    """What the agent makes of an answer: the index of a step, or None."""
+    try:
+        answer = json.loads(out.decode())
+        if rc or answer.get('failed'):
+            return None
+        for index, tests in step.get('next') or ():
+            if all((answer['stat'].get(key, '') == value) == same for key, same, value in tests):
+                return index
+    except (ValueError, KeyError):
+        pass
+    return None
+
+
+def composite(context, meta, data):
+    """Several modules, each by what the one before has answered."""
+    begins, at = [], 0
+    for step in meta['steps']:
+        begins.append(at)
+        at += step['size'] + sum(op['size'] for op in step.get('pre') or () if op['op'] == 'write')
+    told, count, turn = b'', 0, 0
+    while turn is not None:
+        step, entry = meta['steps'][turn], {'step': turn}
+        count += 1
+        _, rest = run_files(context, step.get('pre') or (), data[begins[turn]:])
+        common = dict((key, meta[key]) for key in ('env', 'cwd') if key in meta)
+        if not turn:
+            common['pre'] = meta.get('pre')
+        rc, out, err = module(context, dict(step, **common), rest[:step['size']], bytes.fromhex(step['manifest']))
+        turn = leads_to(step, rc, out)
+        run_files(context, step.get('post') or (), b'')
+        entry.update(rc=rc, out=len(out), err=len(err), done=True, next=turn)
+        told += json.dumps(entry).encode() + b'\n' + out + err
+    trace({'composite': count})
+    return 0, told, b''
 
 
 def connect(meta):
@@ -299,6 +381,8 @@ class Worker(threading.Thread):
             return 0, b''.join(missing), b''
         if op == 'stats':
             return 0, json.dumps(dict((k[0], v) for k, v in COUNTS.items())).encode(), b''
+        if op == 'retire':
+            return 0, b'', b''
         if op == 'reset':
             if not name:
                 raise Fault(wire.STATUS_ERROR, 'no context')
@@ -306,7 +390,7 @@ class Worker(threading.Thread):
         context = CONTEXTS.get(name)
         if context is None:
             raise Fault(wire.STATUS_UNREACHABLE, 'the respondent Context has disconnected')
-        if op == 'module' and closure not in CLOSURES:
+        if op in ('module', 'composite') and closure not in CLOSURES:
             raise Fault(wire.STATUS_UNKNOWN_CLOSURE, '')
         if meta.get('pre'):
             _, data = run_files(context, meta['pre'], data)
@@ -316,7 +400,9 @@ class Worker(threading.Thread):
             argv = meta.get('argv') or [context['hello']['shell'], '-c', meta['command']]
             return run(context, argv, meta, data, meta.get('tty'))
         if op == 'module':
-            return run_module(context, meta, data, closure)
+            return module(context, meta, data, closure)
+        if op == 'composite':
+            return composite(context, meta, data)
         if op == 'put':
             st = os.stat(meta['src'])
             with open(meta['src'], 'rb') as f:

@@ -6,7 +6,8 @@ import tempfile
 import unittest
 from unittest import mock
 
-from ansible.plugins.loader import module_loader
+from ansible.module_utils import basic
+from ansible.plugins.loader import module_loader, module_utils_loader
 
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
@@ -81,6 +82,22 @@ class ClosureTest(unittest.TestCase):
         one, other = self.of('command'), self.of('file')
         self.assertNotEqual(one.digest, other.digest)
         self.assertGreater(len(set(one.files.values()) & set(other.files.values())), 15)
+
+    def test_it_is_known_whether_all_of_it_is_ansibles(self):
+        for name in ('stat', 'copy', 'file'):
+            self.assertTrue(self.of(name).own, name)
+            closure_mod._known.clear()
+            self.assertTrue(self.of(name).own, 'recalled %s' % name)
+        before, utils = self.of('stat').digest, os.path.join(self.directory, 'utils')
+        os.mkdir(utils)
+        with open(basic.__file__) as f, open(os.path.join(utils, 'basic.py'), 'w') as mine:
+            mine.write(f.read() + '\nx = 1\n')
+        self.addCleanup(setattr, module_utils_loader, '_paths', None)
+        self.addCleanup(module_utils_loader._extra_dirs.remove, utils)
+        module_utils_loader.add_directory(utils)
+        found = closure_mod.build('stat', module_loader.find_plugin('stat'), {})
+        self.assertNotEqual(found.digest, before)
+        self.assertFalse(found.own)
 
     def test_the_digest_depends_on_content_only(self):
         first = self.of('ping').digest

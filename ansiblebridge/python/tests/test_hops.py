@@ -4,7 +4,7 @@ from unittest import mock
 
 from ansible.errors import AnsibleConnectionFailure
 
-from spindle_ansible import hops, methods, runtime, settings, sources, via
+from spindle_ansible import config, hops, methods, runtime, settings, sources, via
 from tests.test_settings import Plugin, PlayContext, connection
 
 PYTHON = {'ansible_python_interpreter': '/usr/bin/python3'}
@@ -39,6 +39,14 @@ class HopsTest(unittest.TestCase):
                            ansible_docker_cacert_path='/ca')
         self.assertEqual(kwargs['extra_args'], ['--host', 'tcp://d:2376', '--tlscacert', '/ca', '--tls'])
 
+    def test_options_of_docker_exec(self):
+        kwargs = self.only('docker', ansible_docker_extra_env={'A': 'b c'}, ansible_docker_working_dir='/srv', ansible_docker_privileged='yes')
+        self.assertEqual(kwargs['exec_args'], ['--env=A=b c', '--workdir=/srv', '--privileged'])
+        self.assertNotIn('exec_args', self.only('docker', ansible_docker_privileged='no'))
+        with self.assertRaises(AnsibleConnectionFailure):
+            self.only('docker', ansible_docker_extra_env={'A': 1})
+        self.assertEqual(self.only('podman', ansible_host='a', ansible_podman_host='b')['container'], 'b')
+
     def test_the_special_variable_counts(self):
         kwargs = self.only('docker', ansible_host='a', ansible_docker_host='b', ansible_user='c', ansible_docker_user='d')
         self.assertEqual((kwargs['container'], kwargs['username']), ('b', 'd'))
@@ -71,6 +79,20 @@ class HopsTest(unittest.TestCase):
         kwargs = self.only('incus', ansible_incus_project='p', mitogen_incus_path='/i')
         self.assertEqual((kwargs['incus_path'], kwargs['project']), ('/i', 'p'))
         self.assertEqual(self.only('incus')['incus_path'], 'incus')
+        self.assertEqual(self.only('lxd', mitogen_lxc_path='/snap/bin/lxc')['lxc_path'], '/snap/bin/lxc')
+
+    def test_accounts_of_instances(self):
+        """They count where the installed collection has them count; in Mitogen, and with earlier collections, everything is root's."""
+        for method in ('lxd', 'incus'):
+            for known in (True, False):
+                with mock.patch('spindle_ansible.config.knows', lambda *asked: known):
+                    kwargs = self.only(method, ansible_user='bob', **{method + '_become_method': '/sbin/su'})
+                    self.assertEqual((kwargs.get('username'), kwargs.get('su')), ('bob', '/sbin/su') if known else (None, None))
+                    self.assertNotIn('username', self.only(method, ansible_user='root'))
+                    self.assertNotIn('username', self.only(method))
+                    self.assertNotIn('su', self.only(method, ansible_user='bob'))
+        self.assertFalse(config.knows('connection', 'no.such.plugin', 'remote_user'))
+        self.assertTrue(config.knows('connection', 'ssh', 'remote_user'))
 
     def test_kubectl(self):
         kwargs = self.only('kubectl', ansible_kubectl_container='app', ansible_kubectl_namespace='ns',
@@ -82,6 +104,35 @@ class HopsTest(unittest.TestCase):
         self.assertEqual(self.only('kubectl', ansible_host='p')['kubectl_args'], [])
         with self.assertRaisesRegex(AnsibleConnectionFailure, 'ansible_kubectl_kubeconfig'):
             self.only('kubectl', ansible_kubectl_kubeconfig={'a': 'b'})
+
+    def test_every_option_of_kubectl(self):
+        for flag, *names in (
+                ('-c', 'ansible_kubectl_container', 'K8S_AUTH_CONTAINER'), ('-n', 'ansible_kubectl_namespace', 'K8S_AUTH_NAMESPACE'),
+                ('--kubeconfig', 'ansible_kubectl_kubeconfig', 'ansible_kubectl_config', 'K8S_AUTH_KUBECONFIG'),
+                ('--context', 'ansible_kubectl_context', 'K8S_AUTH_CONTEXT'),
+                ('--server', 'ansible_kubectl_host', 'ansible_kubectl_server', 'K8S_AUTH_HOST', 'K8S_AUTH_SERVER'),
+                ('--username', 'ansible_kubectl_username', 'ansible_kubectl_user', 'K8S_AUTH_USERNAME'),
+                ('--password', 'ansible_kubectl_password', 'K8S_AUTH_PASSWORD'),
+                ('--token', 'ansible_kubectl_token', 'ansible_kubectl_api_key', 'K8S_AUTH_TOKEN', 'K8S_AUTH_API_KEY'),
+                ('--client-certificate', 'ansible_kubectl_cert_file', 'ansible_kubectl_client_cert', 'K8S_AUTH_CERT_FILE'),
+                ('--client-key', 'ansible_kubectl_key_file', 'ansible_kubectl_client_key', 'K8S_AUTH_KEY_FILE'),
+                ('--certificate-authority', 'ansible_kubectl_ssl_ca_cert', 'ansible_kubectl_ca_cert', 'K8S_AUTH_SSL_CA_CERT')):
+            for name in names:
+                with mock.patch.dict('os.environ', {name: 'x'} if name.startswith('K8S') else {}):
+                    kwargs = self.only('kubectl', **({} if name.startswith('K8S') else {name: 'x'}))
+                    self.assertEqual(kwargs['kubectl_args'], [flag, 'x'], name)
+                    self.assertEqual(self.only('kubectl', **{names[0]: 'y'})['kubectl_args'], [flag, 'y'], 'a variable counts more than the environment')
+        for name in ('ansible_kubectl_verify_ssl', 'ansible_kubectl_validate_certs', 'K8S_AUTH_VERIFY_SSL'):
+            for value, skip in (('no', 'true'), ('false', 'true'), ('yes', 'false'), ('True', 'false')):
+                with mock.patch.dict('os.environ', {name: value} if name.startswith('K8S') else {}):
+                    kwargs = self.only('kubectl', **({} if name.startswith('K8S') else {name: value}))
+                    self.assertEqual(kwargs['kubectl_args'], ['--insecure-skip-tls-verify=' + skip], name)
+        self.assertEqual(self.only('kubectl', ansible_kubectl_validate_certs=False)['kubectl_args'], ['--insecure-skip-tls-verify=true'])
+        kwargs = self.only('kubectl', ansible_kubectl_extra_args='--as "the admin"', ansible_kubectl_local_env_vars={'A': 1}, ansible_user='bob')
+        self.assertEqual((kwargs['kubectl_args'], kwargs['env']), (['--as', 'the admin'], {'A': '1'}), 'there are no accounts')
+        with mock.patch.dict('os.environ', {'K8S_AUTH_POD': 'env', 'K8S_AUTH_EXTRA_ARGS': '-v=9'}):
+            kwargs = self.only('kubectl', ansible_host='host')
+            self.assertEqual((kwargs['pod'], kwargs['kubectl_args']), ('env', ['-v=9']))
 
     def test_what_is_shown_holds_no_secrets(self):
         kwargs = self.only('kubectl', ansible_kubectl_token='sesame', ansible_kubectl_password='open',
@@ -96,6 +147,10 @@ class HopsTest(unittest.TestCase):
         self.assertEqual((hop['method'], hop['kwargs']['kind'], hop['kwargs']['machinectl_path']),
                          ('setns', 'machinectl', '/m'))
         self.assertEqual(self.only('setns', mitogen_kind='podman', mitogen_podman_path='/p')['podman_path'], '/p')
+        for kind, name in (('docker', 'docker_path'), ('lxc', 'lxc_path'), ('lxc', 'lxc_info_path'), ('lxd', 'lxc_path'), ('incus', 'incus_path'),
+                           ('machinectl', 'machinectl_path')):
+            kwargs = self.only('setns', mitogen_kind=kind, ansible_host='c1', **{'mitogen_' + name: '/p'})
+            self.assertEqual((kwargs['kind'], kwargs[name], kwargs['container']), (kind, '/p', 'c1'))
 
     def test_accounts_as_connections(self):
         kwargs = self.only('sudo', ansible_user='bob', ansible_password='x', ansible_become_exe='/s',
@@ -104,6 +159,17 @@ class HopsTest(unittest.TestCase):
         self.assertEqual(self.only('su', ansible_user='bob')['su_path'], 'su')
         self.assertIsNone(self.only('doas')['doas_path'])
         self.assertEqual(self.only('doas', ansible_doas_exe='/d')['doas_path'], '/d')
+        with mock.patch.dict('os.environ', {'ANSIBLE_DOAS_EXE': '/e', 'ANSIBLE_SU_EXE': '/f', 'ANSIBLE_SUDO_EXE': '/g'}):
+            self.assertEqual([self.only(name)[name + '_path'] for name in ('doas', 'su', 'sudo')], ['/e', '/f', '/g'])
+            self.assertEqual(self.only('doas', ansible_doas_exe='/d')['doas_path'], '/d')
+
+    def test_a_program_of_several_words(self):
+        become = Plugin(become_user='bob', become_pass='x', become_exe='sudo su -', become_flags=None, prompt_l10n=None)
+        become.name = 'su'
+        kwargs = self.way('ssh', become=become)[-1]['kwargs']
+        self.assertEqual((kwargs['su_path'], kwargs['exe']), ('sudo su -', ['sudo', 'su', '-']))
+        self.assertEqual(self.only('sudo', ansible_become_exe='env A=1 sudo')['exe'], ['env', 'A=1', 'sudo'])
+        self.assertNotIn('exe', self.only('sudo', ansible_become_exe='/s'))
 
     def test_become(self):
         become = Plugin(become_user='bob', become_pass='x', become_exe=None, become_flags='-m', prompt_l10n=['Kennwort'])
@@ -122,6 +188,11 @@ class HopsTest(unittest.TestCase):
         self.assertEqual(hop['method'], 'become')
         self.assertEqual(hop['kwargs']['command'], "pbrun -u bob /bin/sh -c 'echo BECOME-SUCCESS ; /bin/sh -c SPINDLEPROGRAM'")
         self.assertEqual((hop['kwargs']['prompts'], hop['kwargs']['failures']), (['Password:'], ['no']))
+        become.prompt, become._id = '[dzdo via ansible, key=xyz] password:', 'xyz'
+        become.build_become_command = lambda cmd, shell: 'dzdo -p "%s" echo BECOME-SUCCESS-xyz ; %s' % (become.prompt, cmd)
+        kwargs = self.way('local', become=become)[-1]['kwargs']
+        self.assertNotIn('xyz', repr(kwargs), 'or each task would have a connection of its own')
+        self.assertIn('key=BECOME', kwargs['command'])
         self.assertIsNone(methods.become('ansible.builtin.runas'))
 
     def test_no_compression_is_none_at_all(self):

@@ -135,7 +135,7 @@ class MuxTest(unittest.TestCase):
             status = 1
             try:
                 found.stop()
-                held = found._lifeline is not None or found._client is not None
+                held = found._lifeline is not None or getattr(found._own, 'client', None) is not None
                 status = 1 if held or found.client().call('stats').status else 0
             finally:
                 os._exit(status)

@@ -16,9 +16,9 @@ def _spawn(early):
     ready, tell = os.pipe()
     parent = os.fork()
     if not parent:
+        me = os.getpid()
         worker = os.fork()
         if not worker:
-            me = os.getppid()
             if early:
                 time.sleep(0.3)  # the parent is killed meanwhile
             orphans.end_with_parent(me)

@@ -1,57 +1,12 @@
 """Real playbooks over the stand-in multiplexer: what is asked of it, how often, and what the user sees."""
-import collections
-import json
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
 import unittest
 
 from spindle_ansible import compat
-from tests.support import ROOT
-
-PLAYBOOK = shutil.which('ansible-playbook', path='/usr/bin') or shutil.which('ansible-playbook')
-
-HEAD = '- hosts: all\n  gather_facts: false\n  tasks:\n'
+from tests.playbook_case import HEAD, PlaybookCase
 
 
-@unittest.skipUnless(PLAYBOOK, 'there is no ansible-playbook')
-class PlaybookTest(unittest.TestCase):
-    def setUp(self):
-        self.directory = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, self.directory)
-        self.package = os.path.join(self.directory, 'package')
-        for name in ('plugins', 'spindle_ansible', 'tests'):
-            shutil.copytree(os.path.join(ROOT, name), os.path.join(self.package, name),
-                            ignore=shutil.ignore_patterns('__pycache__'))
-        import spindle_wire
-        shutil.copy(spindle_wire.__file__, self.package)
-        self.log = os.path.join(self.directory, 'log')
-        self.environ = dict(
-            os.environ, HOME=self.directory, XDG_RUNTIME_DIR=self.directory, FAKE_MUX_LOG=self.log, LC_ALL='C.UTF-8',
-            SPINDLE_BINARY=os.path.join(self.package, 'tests', 'fake_mux.py'), ANSIBLE_STRATEGY='mitogen_linear',
-            ANSIBLE_STRATEGY_PLUGINS=os.path.join(self.package, 'plugins', 'strategy'),
-            ANSIBLE_ACTION_PLUGINS=os.path.join(self.package, 'plugins', 'action'), ANSIBLE_NOCOLOR='1',
-            ANSIBLE_PYTHON_INTERPRETER=sys.executable, ANSIBLE_DEPRECATION_WARNINGS='0', ANSIBLE_LOCALHOST_WARNING='0')
-
-    def play(self, tasks, code=0, inventory='one ansible_connection=local\n', head=HEAD, **environ):
-        for name, text in (('play.yml', head + tasks), ('inventory', inventory)):
-            with open(os.path.join(self.directory, name), 'w') as f:
-                f.write(text)
-        if os.path.exists(self.log):
-            os.unlink(self.log)
-        done = subprocess.run([PLAYBOOK, '-v', '-i', 'inventory', 'play.yml'], cwd=self.directory, timeout=120,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              env=dict(self.environ, **environ))
-        self.output = done.stdout.decode()
-        self.assertEqual(done.returncode, code, self.output)
-        calls = []
-        if os.path.exists(self.log):
-            with open(self.log) as f:
-                calls = [json.loads(line)[0] for line in f]
-        return collections.Counter(calls)
-
+class PlaybookTest(PlaybookCase):
     def test_a_loop_is_one_call_an_item(self):
         calls = self.play('  - command: echo {{ item }}\n    loop: [1, 2, 3, 4, 5]\n')
         self.assertEqual((calls['connect'], calls['module'], calls['files'], calls['exec']), (1, 5, 0, 0))
@@ -65,13 +20,13 @@ class PlaybookTest(unittest.TestCase):
                           inventory='one ansible_connection=local\ntwo ansible_connection=local\n')
         self.assertEqual((calls['closure'], calls['module']), (2, 4))
 
-    def test_a_small_file_is_two_calls_and_a_farewell(self):
+    def test_a_small_file_is_one_call(self):
         calls = self.play('  - copy: {content: abc, dest: "{{ playbook_dir }}/made", mode: "0640"}\n')
-        self.assertEqual((calls['module'], calls['files'], calls['put']), (2, 1, 0))
+        self.assertEqual((calls['composite'], calls['module'], calls['files'], calls['put']), (1, 0, 0, 0))
         made = os.path.join(self.directory, 'made')
         self.assertEqual(os.stat(made).st_mode & 0o777, 0o640)
         calls = self.play('  - copy: {content: abc, dest: "{{ playbook_dir }}/made", mode: "0640"}\n')
-        self.assertEqual((calls['module'], calls['put']), (2, 0))
+        self.assertEqual((calls['composite'], calls['module'], calls['files'], calls['put']), (1, 0, 0, 0))
         self.assertIn('changed=0', self.output)
 
     def test_a_large_file_is_transferred(self):
@@ -85,8 +40,8 @@ class PlaybookTest(unittest.TestCase):
             f.write('#!/bin/sh\necho scripted\n')
         calls = self.play('  - script: it.sh\n  - raw: echo raw\n')
         self.assertEqual((calls['exec'], calls['module']), (2, 0))
-        self.assertIn('"stdout": "scripted\\r\\n"', self.output)
-        self.assertIn('Shared connection to one closed.', self.output)
+        self.assertIn('"stdout": "scripted\\n"', self.output)
+        self.assertNotIn('Shared connection', self.output)
 
     def test_modules_of_other_kinds_are_run_by_ansibles_own_payload(self):
         os.mkdir(os.path.join(self.directory, 'library'))
@@ -140,6 +95,16 @@ class PlaybookTest(unittest.TestCase):
                   ANSIBLE_CONNECTION_PLUGINS=os.path.join(self.package, 'plugins', 'connection'))
         self.assertIn('Mitogen connection types may only be instantiated when', self.output)
 
+    def test_a_callback_switches_the_stock_strategies_over(self):
+        environ = {'ANSIBLE_CALLBACK_PLUGINS': os.path.join(self.package, 'plugins', 'callback'),
+                   'ANSIBLE_CALLBACKS_ENABLED': 'spindle', 'ANSIBLE_CALLBACK_WHITELIST': 'spindle'}
+        del self.environ['ANSIBLE_STRATEGY_PLUGINS'], self.environ['ANSIBLE_ACTION_PLUGINS']
+        for strategy in ('linear', 'free', 'ansible.builtin.host_pinned', 'ansible.legacy.linear'):
+            calls = self.play('  - command: echo one\n', ANSIBLE_STRATEGY=strategy, **environ)
+            self.assertEqual((calls['connect'], calls['module']), (1, 1), strategy)
+        calls = self.play('  - command: echo one\n', ANSIBLE_STRATEGY='linear', ANSIBLE_CALLBACK_PLUGINS=environ['ANSIBLE_CALLBACK_PLUGINS'])
+        self.assertEqual(calls, {}, 'it is not enabled')
+
     def test_the_stack_is_shown(self):
         os.mkdir(os.path.join(self.directory, 'library'))
         with open(os.path.join(self.directory, 'library', 'mitogen_get_stack.py'), 'w'):
@@ -152,6 +117,19 @@ class PlaybookTest(unittest.TestCase):
     def test_a_task_that_takes_too_long_leaves_the_next_one_alone(self):
         self.play('  - command: sleep 30\n    timeout: 1\n    ignore_errors: true\n  - command: echo next\n')
         self.assertIn('ok=2', self.output)
+
+    def test_process_numbers_are_saved_where_that_is_asked_for(self):
+        self.play('  - command: echo one\n')
+        names = ['.ansible-%s.pid' % name for name in ('controller', 'mux')]
+        self.assertFalse(set(names) & set(os.listdir(self.directory)))
+        self.play('  - command: sh -c "echo $PPID"\n', MITOGEN_SAVE_PIDS='1', MITOGEN_POOL_SIZE='x', MITOGEN_CPU_COUNT='-1',
+                  MITOGEN_DUMP_THREAD_STACKS='x', MITOGEN_ROUTER_DEBUG='', MITOGEN_PROFILING='1', MITOGEN_PROFILE_FMT='/nonexistent/%(pid)s')
+        numbers = []
+        for name in names:
+            with open(os.path.join(self.directory, name)) as f:
+                numbers.append(int(f.read()))
+        self.assertEqual(len(set(numbers)), 2)
+        self.assertNotIn('WARNING', self.output)
 
     def test_nothing_is_left(self):
         self.play('  - command: echo one\n')

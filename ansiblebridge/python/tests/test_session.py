@@ -9,6 +9,7 @@ from unittest import mock
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound, AnsibleModuleError
 from ansible.plugins.connection import ConnectionBase
 
+from spindle_ansible import accounts
 from spindle_ansible import client as client_mod
 from spindle_ansible import connection as connection_mod
 from spindle_ansible import files
@@ -100,11 +101,35 @@ class SessionTest(unittest.TestCase):
         os.utime(path, (11, 22))
         return path
 
+    def test_a_discovered_python_that_is_not_there(self):
+        """It was another machine's: the task fails as Ansible has it, and the host stays."""
+        def hello(**more):
+            return result(json.dumps({'context': 'c', 'hello': dict({'tmp': '/tmp', 'home': '/'}, **more)}).encode())
+        self.begin(ansible_python_interpreter='auto_silent', ansible_facts={'discovered_interpreter_python': '/usr/bin/python9'})
+        missing = result(status=wire.UNREACHABLE, text='No usable Python was found on the target')
+        self.client.answers['connect'] = [hello(python='/usr/bin/python3'), missing]
+        with self.assertRaises(AnsibleConnectionFailure):
+            self.session.ensure()
+        self.client.answers['connect'] = [hello(python='/usr/bin/python3'), hello(bare=True)]
+        self.assertTrue(self.session.is_bare())
+        self.assertEqual(self.client.calls[-1][2]['hops'][-1]['python'], ['/usr/bin/python9'])
+        self.assertTrue(self.client.calls[-1][2]['bare'])
+
+    def test_a_local_connection_tells_who_it_is(self):
+        self.session.ensure()
+        self.assertEqual(self.connection._play_context.remote_user, 'me')
+
     def test_items_share_a_connection(self):
         for _ in range(3):
             self.begin()
             self.connection.exec_command('id', sudoable=False)
         self.assertEqual(self.client.ops(), ['connect', 'exec', 'exec', 'exec'])
+        self.assertTrue(self.connection.connected)
+
+    def test_items_do_not_share_one_that_is_not_told_of_their_become(self):
+        self.connection.exec_command('id', sudoable=False)
+        with mock.patch('spindle_ansible.compat.tells_become', lambda: False):
+            self.assertFalse(self.connection.connected)
         self.assertTrue(self.connection.connected)
 
     def test_other_settings_are_another_connection(self):
@@ -182,6 +207,7 @@ class SessionTest(unittest.TestCase):
             self.connection.put_file(self.directory, '/t/x')
 
     def test_commands_say_goodbye_as_ssh_does(self):
+        self.connection.spindle_method = 'ssh'
         self.client.answers['exec'] = result(b'out', rc=2, err=b'err')
         self.assertEqual(self.connection.exec_command('x'),
                          (2, b'out', b'errShared connection to web1 closed.\r\n'))
@@ -189,6 +215,15 @@ class SessionTest(unittest.TestCase):
         self.assertEqual(self.connection.exec_command('x', in_data=b'i'),
                          (2, b'out', b'errShared connection to web1 closed.\n'))
         self.assertFalse(self.client.calls[-1][2]['tty'])
+        self.assertEqual(self.client.calls[-1][2]['command'], 'x')  # in the login shell, as by sshd
+
+    def test_commands_have_no_terminal_where_there_is_no_ssh(self):
+        self.connection.spindle_method = 'docker'
+        self.connection._shell.executable = '/bin/sh'
+        self.client.answers['exec'] = result(b'out', rc=2, err=b'err')
+        self.assertEqual(self.connection.exec_command('x'), (2, b'out', b'err'))
+        meta = self.client.calls[-1][2]
+        self.assertEqual((meta['tty'], meta['argv'], meta.get('command')), (False, ['/bin/sh', '-c', 'x'], None))
 
     def test_a_killed_command_has_a_shell_s_status(self):
         self.client.answers['exec'] = result(rc=-9)
@@ -228,6 +263,13 @@ class SessionTest(unittest.TestCase):
                 self.session.ensure()
             self.assertFalse(self.connection.connected)
 
+    def test_no_directory_to_write_to(self):
+        hello = {'python': '/usr/bin/python3', 'tmp': None, 'tmp_tried': ['/var/tmp', '/tmp'], 'home': '/'}
+        self.client.answers['connect'] = result(json.dumps({'context': 'c', 'hello': hello}).encode())
+        with self.assertRaisesRegex(AnsibleError, '(?s)^Unable to find a useable temporary directory. This likely means no\nsystem-supplied TMP directory '
+                                                  'can be written to.\n\nThe following paths were tried:\n    /var/tmp\n    /tmp$'):
+            self.connection.get_good_temp_dir()
+
     def test_a_lost_link_is_told_and_the_next_use_connects_anew(self):
         self.client.answers['exec'] = [result(status=wire.UNREACHABLE, text='EOF'), result()]
         with self.assertRaisesRegex(AnsibleConnectionFailure, 'Mitogen was disconnected.*was: EOF'):
@@ -235,6 +277,49 @@ class SessionTest(unittest.TestCase):
         self.assertFalse(self.connection.connected)
         self.connection.exec_command('x')
         self.assertEqual(self.client.ops(), ['connect', 'exec', 'connect', 'exec'])
+
+    def test_a_login_that_changed_is_entered_anew_ahead_of_the_tasks_first_call(self):
+        self.become()
+        self.begin()
+        self.client.answers['exec'] = [result(status=wire.STALE), result(out=b'done'), result()]
+        self.session.queue_op(files.mkdir('/var/tmp/x', temp=True))
+        self.assertEqual(self.connection.exec_command('x')[1], b'done')
+        self.assertEqual(self.client.ops(), ['connect', 'exec', 'retire', 'connect', 'exec'])
+        first, second = self.client.calls[1], self.client.calls[4]
+        self.assertEqual(first, second)
+        self.assertTrue(first[2]['fresh'])
+        self.assertEqual([op['op'] for op in first[2]['pre']], ['mkdir'])
+        self.connection.exec_command('y')
+        self.assertNotIn('fresh', self.client.calls[-1][2])
+        self.assertEqual(self.client.calls[3][2]['holder'], self.client.calls[0][2]['holder'])
+
+    def test_a_login_is_not_changed_under_a_task(self):
+        self.connection.exec_command('x')
+        self.client.answers['exec'] = result(status=wire.STALE, text='ended')
+        with self.assertRaisesRegex(AnsibleConnectionFailure, 'Mitogen was disconnected.*was: ended'):
+            self.connection.exec_command('y')
+
+    def test_a_login_that_changes_again_and_again_is_told(self):
+        self.client.answers['exec'] = result(status=wire.STALE, text='ended')
+        with self.assertRaisesRegex(AnsibleConnectionFailure, 'Mitogen was disconnected'):
+            self.connection.exec_command('y')
+        self.assertEqual(self.client.ops().count('exec'), session_mod.RENEWALS)
+
+    def test_idle_accounts_make_way_for_what_they_would_hinder(self):
+        for module, arguments, retired in (
+                ('user', {'name': 'app', 'state': 'absent'}, ['app']),
+                ('ansible.builtin.user', {'name': 'app', 'uid': 7}, ['app']),
+                ('ansible.legacy.user', {'user': 'app', 'home': '/srv'}, ['app']),
+                ('user', {'name': 'app', 'groups': 'x'}, []),
+                ('group', {'name': 'app', 'state': 'absent'}, []),
+                ('command', {'_raw_params': 'userdel app'}, ['']),
+                ('ansible.legacy.command', {'_raw_params': 'umount /home/app'}, ['']),
+                ('command', {'_raw_params': 'echo userdeletion'}, [])):
+            self.client.calls = []
+            accounts.make_way(self.session, module, json.dumps({'ANSIBLE_MODULE_ARGS': arguments}).encode())
+            self.assertEqual([c[2]['user'] for c in self.client.calls], retired, (module, arguments))
+        self.connection.exec_command('sudo deluser app')
+        self.assertIn('retire', self.client.ops())
 
     def test_a_lost_multiplexer_is_told(self):
         self.client.answers['exec'] = client_mod.ClientError('gone')

@@ -110,7 +110,11 @@ class SettingsTest(unittest.TestCase):
 
     def test_a_masked_name(self):
         hop, = self.hops(connection(), {'mitogen_mask_remote_name': True})
-        self.assertEqual(hop['kwargs']['remote_name'], 'ansible')
+        self.assertEqual((hop['kwargs']['remote_name'], hop['title']), ('ansible', 'mitogen:ansible'))
+        for value in (None, False, 'no', 'false'):
+            hop, = self.hops(connection(), {'mitogen_mask_remote_name': value})
+            self.assertIsNone(hop['kwargs']['remote_name'])
+            self.assertRegex(hop['title'], '^mitogen:.+@.+:[0-9]+$')
 
     def test_auto_tries_the_fallback_list(self):
         variables = {'ansible_python_interpreter': 'auto_silent', 'ansible_facts': {

@@ -7,7 +7,7 @@ DOCUMENTATION = '''
     short_description: Executes tasks as the linear strategy does, over Spindle
     description:
         - Tasks are executed in the order and by the rules of the linear strategy.
-        - Connections of type ssh and local, with sudo as become method, go through Spindle's multiplexer.
+        - Connections go through Spindle's multiplexer.
     author: Spindle contributors
 '''
 
@@ -15,6 +15,6 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 if _ROOT not in sys.path:
     sys.path.append(_ROOT)
 
-from spindle_ansible.strategy import strategy  # noqa: E402
+from spindle_ansible.entry import strategy  # noqa: E402
 
 StrategyModule = strategy('linear')

@@ -1,0 +1,64 @@
+"""Copies in a loop, begun ahead: which files of the controller an item may look at before its turn.
+
+A file that is copied may be one that an item ahead of it is yet to write: the target can be the
+controller, or see its files, by whatever name. All paths may differ then, but not the name of the
+file. So an item waits for its turn ahead of looking for a file whose name is that of one which is on
+its way. decisions/0017 says why that is enough.
+"""
+import os
+
+from ansible.module_utils.common.text.converters import to_bytes
+
+from spindle_ansible import ahead
+
+# With these, a copy does more to the target than put one file in the place of another.
+_DOES_MORE = frozenset(('validate', 'unsafe_writes'))
+
+
+def look(action, find, directory, independent=None):
+    """An item is going to look for its source, by find; independent is asked about its text, if that is a template."""
+    item = _ahead()
+    if item is None:
+        return
+    needle = action._task.args.get('src')
+    name = os.path.basename(('%s' % (needle,)).rstrip('/'))
+    if not name or _DOES_MORE & set(action._task.args) or any(name in other.names for other in item.others()):
+        item.wait()
+        return
+    try:
+        path = to_bytes(find(directory, needle), errors='surrogate_or_strict')
+        plain = os.path.isfile(path) and not os.path.islink(path) and (independent is None or independent(item.loop, path))
+    except Exception:  # the action will meet it again
+        plain = False
+    if not plain:
+        item.wait()
+    item.looked = True
+
+
+def write(dest, source, content, private):
+    """An item is going to copy a file; private: nobody can have changed that."""
+    item = _ahead()
+    if item is None:
+        return
+    name = os.path.basename(dest) or os.path.basename(source)
+    # One that was changed meanwhile is copied once more, and then the other one would have to wait for that.
+    if any(name in other.names and not (private and other.private) for other in item.others()):
+        item.wait()
+    item.names, item.private = frozenset((name,)), private
+    if content is not None:
+        item.looked = True
+
+
+def independent(loop, path):
+    """Whether a template's file looks at nothing that items of the loop could change."""
+    st = os.stat(path)
+    key = path, st.st_mtime_ns, st.st_size
+    if key not in loop.templates:
+        with open(path, 'rb') as f:
+            loop.templates[key] = loop.scan.file(f.read())
+    return loop.templates[key]
+
+
+def _ahead():
+    item = ahead.item()
+    return None if item is None or item.first else item

@@ -1,0 +1,47 @@
+"""What the plugin files that Ansible loads import: the strategies, and a second way to them.
+
+It needs little of Ansible and nothing of ours until it is asked, so that a release which
+is not as we know it makes a warning, and not a run that ends before its first task.
+"""
+from ansible.plugins.loader import strategy_loader
+from ansible.utils.display import Display
+
+from spindle_ansible import texts
+
+# The stock strategies that ours stand for.
+STRATEGIES = ('linear', 'free', 'host_pinned')
+
+_PREFIXES = ('ansible.builtin.', 'ansible.legacy.')
+
+_classes = {}
+
+
+def strategy(name):
+    """The class that stands for a strategy of Ansible's; that one itself where ours cannot be."""
+    if name not in _classes:
+        try:
+            from spindle_ansible import strategy as ours
+            _classes[name] = ours.strategy(name)
+        except Exception as e:  # whatever is not there any more
+            reason = '%s: %s; %s' % (type(e).__name__, e, texts.OTHER_VERSION)
+            Display().warning(texts.UNAVAILABLE % reason)
+            _classes[name] = strategy_loader.get(name, class_only=True)
+    return _classes[name]
+
+
+def stand_in():
+    """Put our strategies in the place of the stock ones, for plays that name those. Safe to repeat."""
+    original = strategy_loader.get
+    if getattr(original, 'spindle', False):
+        return
+
+    def get(name, *args, **kwargs):
+        short = name
+        for prefix in _PREFIXES:
+            if isinstance(name, str) and name.startswith(prefix):
+                short = name[len(prefix):]
+        if short not in STRATEGIES or kwargs.get('class_only'):
+            return original(name, *args, **kwargs)
+        return strategy(str(short))(*args, **kwargs)
+    get.spindle = True
+    strategy_loader.get = get

@@ -1,0 +1,15 @@
+"""What goes in front of which action."""
+from spindle_ansible import action_mixin
+from spindle_ansible import composite
+from spindle_ansible import fetch
+from spindle_ansible import rsh
+
+_SPECIAL = dict((name, fetch.FetchMixin) for name in (
+    'fetch', 'ansible.builtin.fetch', 'ansible.legacy.fetch', 'mitogen_fetch'))
+_SPECIAL.update(composite.MIXINS)
+_SPECIAL.update((name, rsh.SynchronizeMixin) for name in ('synchronize', 'ansible.posix.synchronize'))
+
+
+def of(action):
+    """The mixin for an action of this name."""
+    return _SPECIAL.get(action, action_mixin.ActionMixin)

@@ -1,0 +1,364 @@
+"""One process for a task of several hosts.
+
+Ansible's own queueing makes a worker for each host, and finds a Member here in its place: a worker that is not forked
+yet, and holds one of the places that there are (forks, throttle) for as long as its host is at work. What has come
+together is forked as one process, the Carrier, in which each host has a thread and runs what it would run in a worker of
+its own. A thread blocks where a worker would: in the multiplexer.
+
+A worker forks to be alone with what it changes. Threads are not, so this is where each thing is looked after that Ansible's
+code changes and that they would share. docs/decisions/0016 has the list.
+"""
+import contextlib
+import contextvars
+import functools
+import io
+import os
+import sys
+import threading
+import time
+import traceback
+
+from ansible.executor.process.worker import WorkerProcess
+from ansible.plugins import loader as plugin_loader
+from ansible.plugins import strategy as stock_strategy
+
+from spindle_ansible import closure as closure_mod
+from spindle_ansible import compat
+from spindle_ansible import log
+from spindle_ansible import prewarm
+from spindle_ansible import runtime
+
+# Whether Ansible's queueing can be given workers of ours.
+POSSIBLE = getattr(stock_strategy, 'WorkerProcess', None) is WorkerProcess
+
+# One process takes so many hosts at most: while it works on the first ones, their strategy looks after the next.
+MOST = 24
+# How long a few hosts wait for others to share a process with, where all places are taken.
+PATIENCE_SECONDS = 0.01
+# How often it is looked whether a host is done: Ansible asks all the time, for each of them.
+LOOK_SECONDS = 0.0005
+
+_TaskContext = compat.optional('ansible._internal._task', 'TaskContext')
+_LOADERS = [kind for kind in vars(plugin_loader).values()
+            if isinstance(kind, type) and issubclass(kind, plugin_loader.PluginLoader)]
+
+
+class Member(WorkerProcess):
+    """A worker as Ansible knows it: alone in its process, or one of several there."""
+
+    _carrier = None
+    _alone = False
+    _dropped = False
+
+    def __init__(self, crew, *args, **kwargs):
+        super(Member, self).__init__(*args, **kwargs)
+        self.made_with = args, kwargs
+        self._crew = crew
+
+    def start(self):
+        """Wait for others to come."""
+        self._crew.add(self)
+
+    def start_alone(self):
+        """Be an ordinary worker."""
+        self._alone = True
+        super(Member, self).start()
+
+    def start_in(self, carrier):
+        """Share that process."""
+        self._carrier = carrier
+
+    def drop(self):
+        """Do not run at all any more."""
+        self._dropped = True
+
+    def is_alive(self):
+        """Whether this place is taken."""
+        if self._alone:
+            return super(Member, self).is_alive()
+        if self._carrier is not None:
+            return self._carrier.is_busy(self)
+        if self._dropped:
+            return False
+        self._crew.asked()
+        return True
+
+    @property
+    def exitcode(self):
+        """None, or how the process ended; not 0 if it did not do its work."""
+        if self._alone:
+            return super(Member, self).exitcode
+        return self._carrier.failure() if self._carrier is not None else None
+
+    @property
+    def pid(self):
+        """The process."""
+        if self._alone:
+            return super(Member, self).pid
+        return self._carrier.pid if self._carrier is not None else None
+
+    ident = pid
+
+    def terminate(self):
+        """End the process, and the others' work with it."""
+        self._process('terminate')
+
+    def kill(self):
+        """End it at once."""
+        self._process('kill')
+
+    def join(self, timeout=None):
+        """Wait for the process."""
+        self._process('join', timeout)
+
+    def close(self):
+        """Forget the process, unless others need it."""
+        if self._alone:
+            super(Member, self).close()
+
+    def _process(self, method, *args):
+        if self._alone:
+            getattr(super(Member, self), method)(*args)
+        elif self._carrier is not None:
+            getattr(self._carrier, method)(*args)
+
+    def settle(self, carrier):
+        """In the carrier: have for oneself what running a task changes."""
+        task = self._task.copy(exclude_parent=True, exclude_tasks=True)
+        task._parent = self._task._parent
+        if getattr(task, 'loop_control', None) is not None:
+            task.loop_control = task.loop_control.copy()
+        self._task = task
+        host = object.__new__(type(self._host))  # it is emptied at the end, and others look variables up in theirs
+        host.__dict__.update(self._host.__dict__)
+        self._host = host
+        self._play_context = self._play_context.copy()
+        if hasattr(carrier, '_new_stdin'):
+            self._new_stdin = carrier._new_stdin
+
+    def context(self):
+        """What must surround _run in releases where that asks for the task of its thread."""
+        if _TaskContext is None:
+            return contextlib.suppress()
+        if hasattr(_TaskContext, 'create'):
+            return _TaskContext.create(task=self._task, task_vars=self._task_vars, host_name=self._host.name)
+        return _TaskContext(self._task)
+
+    def work(self):
+        """Run the task as a worker would, in this thread."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, _Stream):
+                stream.begin()
+        with self.context():
+            WorkerProcess._run(self)
+
+    def _clean_up(self):
+        """Temporary files belong to any of the threads: they are removed when all are done."""
+        if self._alone:
+            super(Member, self)._clean_up()
+
+
+class Carrier(WorkerProcess):
+    """The process that members share. It says on a pipe which of them is done."""
+
+    def __init__(self, members):
+        args, kwargs = members[0].made_with
+        super(Carrier, self).__init__(*args, **kwargs)
+        self._members = members
+        self._busy = dict((member, number) for number, member in enumerate(members))
+        self._done, self._tell = os.pipe()
+        os.set_blocking(self._done, False)
+        self._looked = 0
+        self._code = None
+
+    def start(self):
+        """Fork."""
+        try:
+            super(Carrier, self).start()
+        finally:
+            os.close(self._tell)
+        for member in self._members:
+            member.start_in(self)
+
+    def is_busy(self, member):
+        """Whether a member's host is still at work."""
+        self._look()
+        return member in self._busy
+
+    def failure(self):
+        """How it ended, if not well: as an exit status that is not 0."""
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._look()
+            self._code = self.exitcode
+        if self._code == 0 and self._busy and self._done is None:
+            return 1
+        return self._code or None
+
+    def _look(self):
+        """See who is done, unless that was just looked for."""
+        now = time.monotonic()
+        if self._done is None or now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        try:
+            done = os.read(self._done, len(self._members))
+        except BlockingIOError:
+            return
+        for number in done:
+            self._busy.pop(self._members[number], None)
+        if not done or not self._busy:
+            pipe, self._done = self._done, None
+            os.close(pipe)
+            self._members = ()  # nothing of the task is held longer than by its places
+
+    # In the process itself
+
+    def _run(self):
+        os.close(self._done)
+        _part_threads()
+        threads = []
+        for number, member in enumerate(self._members[1:], 1):
+            threads.append(threading.Thread(target=self._work, args=(number, member), daemon=True))
+            threads[-1].start()
+        self._work(0, self._members[0])
+        for thread in threads:
+            thread.join()
+        self._loader.cleanup_all_tmp_files()
+
+    def _work(self, number, member):
+        try:
+            member.settle(self)
+            contextvars.Context().run(member.work)  # an empty one, as Ansible queues from
+            runtime.hang_up()
+            os.write(self._tell, bytes([number]))
+        except BaseException as e:  # what ends a worker, ends this one
+            self._hard_exit(traceback.format_exc() if _TaskContext is not None else e)
+
+
+class _Said(threading.local):
+    """What was said already, to this thread: each worker has a memory of its own of its warnings."""
+
+    def __init__(self, before):
+        super(_Said, self).__init__()
+        self._said = set(before)
+
+    def __contains__(self, text):
+        return text in self._said
+
+    def __setitem__(self, text, _):
+        self._said.add(text)
+
+    add = __setitem__
+
+
+class _Stream(object):
+    """What was printed for one host: by the thread of its task, and by those of its loop's items, whose contexts are copies of that one's."""
+
+    def __init__(self):
+        self._text = contextvars.ContextVar('printed')
+        self._nobodys = io.StringIO()
+
+    def begin(self):
+        """What this context prints from now on is apart from what others do."""
+        self._text.set(io.StringIO())
+
+    def __getattr__(self, name):
+        return getattr(self._text.get(self._nobodys), name)
+
+
+def _part_threads():
+    """Let threads find apart what processes would."""
+    lock = getattr(log.display, '_lock', None)
+    if lock is not None and lock._is_owned():
+        lock.release()  # held over the fork, by this thread: it never comes back to where it is let go
+    for name in ('_deprecations', '_warns', '_errors'):
+        before = getattr(log.display, name, None)
+        if isinstance(before, dict):  # in later releases only the parent remembers
+            setattr(log.display, name, _Said(before))
+    for name in ('stdout', 'stderr'):
+        if isinstance(getattr(sys, name), io.StringIO):  # releases that catch what is printed
+            setattr(sys, name, _Stream())
+    # A plugin is in sys.modules before it was run, and a directory's plugins are not noted in one go.
+    lock = threading.RLock()
+    for kind in _LOADERS:
+        for name in ('find_plugin_with_context', '_load_module_source', 'get_with_context', 'all'):
+            if name in vars(kind) and not (name == 'get_with_context' and kind is plugin_loader.PluginLoader):
+                setattr(kind, name, _in_turn(lock, vars(kind)[name], name == 'all'))
+
+
+def _in_turn(lock, function, listed):
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        with lock:
+            found = function(*args, **kwargs)
+            return iter(list(found)) if listed else found
+    return call
+
+
+class Crew(object):
+    """The members of now that are not forked yet."""
+
+    def __init__(self, places, most=MOST):
+        self._places = places
+        self._most = most
+        self._waiting = []
+        self._missing = []
+        self._since = 0
+        self._queueing = False
+
+    @contextlib.contextmanager
+    def queueing(self):
+        """While this lasts, Ansible makes members where it makes workers."""
+        stock_strategy.WorkerProcess = functools.partial(Member, self)
+        self._queueing = True
+        try:
+            yield
+        finally:
+            self._queueing = False
+            stock_strategy.WorkerProcess = WorkerProcess
+        if len(self._waiting) >= self._most:
+            self.start()
+
+    def lacks(self, modules, variables):
+        """There are modules to put together, once what needs them was forked."""
+        if modules:
+            self._missing.append((modules, variables))
+
+    def add(self, member):
+        """A member was queued."""
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting.append(member)
+
+    def asked(self):
+        """The place of a waiting member is needed for another one: there are no more places, or soon."""
+        if self._queueing and (len(self._waiting) * 2 >= self._places
+                               or time.monotonic() - self._since > PATIENCE_SECONDS):
+            self.start()
+
+    def start(self):
+        """Fork what is waiting."""
+        waiting, self._waiting = self._waiting, []
+        missing, self._missing = self._missing, []
+        if not waiting:
+            return
+        # What needs the modules connects while they are put together here.
+        promise = closure_mod.Promise() if missing else None
+        try:
+            if len(waiting) == 1:
+                waiting[0].start_alone()
+            else:
+                Carrier(waiting).start()
+        finally:
+            if promise is not None:
+                try:
+                    for modules, variables in missing:
+                        prewarm.put_together(modules, variables)
+                finally:
+                    promise.keep()
+
+    def drop(self):
+        """What waits is not to run any more."""
+        waiting, self._waiting = self._waiting, []
+        for member in waiting:
+            member.drop()

@@ -1,0 +1,56 @@
+"""Loops whose items are begun ahead, over the stand-in multiplexer: what is sent when, and that nothing of it can be seen."""
+import re
+import unittest
+
+from tests.playbook_case import PlaybookCase
+
+
+class AheadTest(PlaybookCase):
+    def test_results_come_in_order_and_each_item_makes_one_call(self):
+        calls = self.play("""
+    - command: echo {{ item }}
+      loop: "{{ range(0, 70) | list }}"
+      register: out
+    - debug: {msg: "{{ out.results | map(attribute='stdout') | join(',') }}"}
+""")
+        self.assertEqual(calls['module'], 70)
+        self.assertIn(','.join(str(n) for n in range(70)), self.output)
+        self.assertEqual(re.findall(r'item=(\d+)\)', self.output), [str(n) for n in range(70)])
+
+    def test_what_is_said_keeps_its_place(self):
+        self.play("""
+    - command: echo {{ item }}
+      loop: [1, 2, 3, 4, 5]
+      loop_control: {label: "{{ item }} {{ out.rc }}"}
+      register: out
+      failed_when: out.stdout == '3'
+      ignore_errors: true
+    - command: echo {{ item.a }}
+      loop: [{a: 1}, {a: 2}, {b: 3}, {a: 4}]
+      ignore_errors: true
+""", ANSIBLE_VERBOSITY='0')
+        self.assertEqual(re.findall(r'^(\w+): \[one\] (?:=> )?\(item=(\d) 0\)', self.output, re.M),
+                         [('changed', '1'), ('changed', '2'), ('failed', '3'), ('changed', '4'), ('changed', '5')])
+
+    def test_a_template_that_fails_ends_the_loop_where_it_always_did(self):
+        calls = self.play("""
+    - command: echo {{ item.a }}
+      loop: [{a: 1}, {a: 2}, {a: 3}, {b: 3}, {a: 4}, {a: 5}]
+      ignore_errors: true
+""")
+        self.assertIn(calls['module'], (3, 5))  # newer releases go on behind it
+
+    def test_an_item_with_another_account_waits_for_its_turn(self):
+        calls = self.play("""
+    - command: echo {{ item }}
+      loop: [1, 2, 3, 4, 5, 6]
+      become: "{{ item in [3, 4] }}"
+      register: out
+    - debug: {msg: "{{ out.results | map(attribute='stdout') | join(',') }}"}
+""")
+        self.assertEqual(calls['module'], 6)
+        self.assertIn('1,2,3,4,5,6', self.output)
+
+
+if __name__ == '__main__':
+    unittest.main()

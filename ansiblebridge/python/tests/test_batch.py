@@ -1,0 +1,329 @@
+"""Workers that several hosts share: when they do, and that nobody can tell."""
+import contextvars
+import glob
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+from unittest import mock
+
+from ansible import constants as C
+from ansible.playbook.task import Task
+from ansible.plugins.loader import action_loader, filter_loader
+
+try:
+    from ansible.plugins.loader import init_plugin_loader
+    init_plugin_loader()
+except ImportError:
+    pass
+
+from spindle_ansible import batch, loaders, log, workers
+from tests.playbook_case import HEAD, PLAYBOOK, PlaybookCase
+
+INVENTORY = ''.join('h%d ansible_connection=local number=%d\n' % (n, n) for n in range(8))
+
+
+def task(**settings):
+    made = Task.load(settings)
+    made._uuid = repr(sorted(settings.items()))
+    return made
+
+
+class RulesTest(unittest.TestCase):
+    def setUp(self):
+        self.hooks = loaders.Hooks()
+        self.rules = batch.Rules(self.hooks)
+
+    def objection(self, made, variables=None, connection='ssh', become=None):
+        return self.rules.objection(made, variables or {}, connection, become)
+
+    def test_ordinary_tasks_share(self):
+        for settings in ({'command': 'true'}, {'ansible.builtin.command': 'true'}, {'ping': None}, {'debug': {'msg': 1}},
+                         {'copy': {'content': 'x', 'dest': '/x'}}, {'template': {'src': 'x', 'dest': '/x'}},
+                         {'command': 'true', 'loop': [1], 'until': 'true', 'retries': 2},
+                         {'command': 'true', 'become': True, 'throttle': 2}, {'lineinfile': {'path': '/x'}},
+                         {'set_fact': {'a': '{{ 1 | string | upper }}'}}, {'command': 'true', 'with_items': [1]}):
+            self.assertIsNone(self.objection(task(**settings)) or None, settings)
+        for connection in ('ssh', 'local', 'smart', 'ansible.builtin.ssh', 'docker', 'community.docker.docker'):
+            self.assertIsNone(self.objection(task(command='true'), connection=connection) or None, connection)
+
+    def test_others_have_a_worker_each(self):
+        for settings in ({'command': 'true', 'timeout': 5}, {'command': 'true', 'async': 10}, {'command': 'true', 'debugger': 'always'},
+                         {'command': 'true', 'run_once': True}, {'command': 'true', 'delegate_to': 'other'},
+                         {'pause': {'seconds': 1}}, {'add_host': {'name': 'x'}}, {'group_by': {'key': 'x'}},
+                         {'wait_for_connection': {}}, {'reboot': {}}, {'async_status': {'jid': '1'}}):
+            self.assertTrue(self.objection(task(**settings)), settings)
+
+    def test_plugins_of_collections_in_templates_have_a_worker_each(self):
+        for settings in ({'debug': {'msg': '{{ x | some.where.filter }}'}}, {'debug': {'msg': '{{ x is some.where.test }}'}},
+                         {'debug': {'msg': '{{ lookup("some.where.lookup") }}'}}):
+            made = task(**settings)
+            made._ds = settings
+            self.assertTrue(self.objection(made), settings)
+            self.assertFalse(_shares_text('{{ x | ansible.builtin.upper }} some.where.else a.b.c'))
+
+    def test_connections_that_are_not_ours_have_a_worker_each(self):
+        made = task(command='true')
+        for connection in ('winrm', 'ansible.netcommon.network_cli', 'paramiko', None):
+            self.assertTrue(self.objection(made, connection=connection), connection)
+        self.assertTrue(self.objection(made, become='runas'))
+        self.assertTrue(self.objection(made, {'ansible_shell_type': 'powershell'}))
+        self.assertTrue(self.objection(made, {'ansible_private_key': 'text'}))
+        self.assertTrue(self.objection(made, {'ansible_worker_session_isolation': False}))
+
+    def test_it_can_be_switched_off(self):
+        made = task(command='true')
+        for value in (False, 'no', 'false', 0):
+            self.assertEqual(self.objection(made, {'spindle_batch': value}), batch.OFF)
+        self.assertFalse(self.objection(made, {'spindle_batch': True}))
+        with mock.patch.dict(os.environ, SPINDLE_BATCH='0'):
+            self.assertEqual(batch.Rules(self.hooks).objection(made, {}, 'ssh', None), batch.OFF)
+
+    def test_fact_caches_with_a_connection_prevent_it(self):
+        with mock.patch.object(C, 'CACHE_PLUGIN', 'redis'):
+            self.assertTrue(self.objection(task(command='true')))
+
+    def test_profilers_prevent_it(self):
+        with mock.patch('sys.getprofile', return_value=print):
+            self.assertTrue(self.objection(task(command='true')))
+
+    def test_actions_and_plugins_of_the_user_prevent_it(self):
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        for loader, made in ((action_loader, 'command.py'), (filter_loader, 'mine.py')):
+            with self.subTest(made):
+                place = os.path.join(directory, made[:-3])
+                os.mkdir(place)
+                with open(os.path.join(place, made), 'w') as f:
+                    f.write('from ansible.plugins.action import ActionBase\nclass ActionModule(ActionBase):\n    pass\n')
+                before = list(loader._extra_dirs)
+                try:
+                    loader.add_directory(place)
+                    self.assertTrue(batch.Rules(self.hooks).objection(task(command='true'), {}, 'ssh', None))
+                finally:
+                    loader._extra_dirs[:] = before
+                    loader._clear_caches() if hasattr(loader, '_clear_caches') else loader._paths.clear()
+                    loader._paths = None
+
+
+    def test_an_action_that_a_role_brings_prevents_it_from_then_on(self):
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        with open(os.path.join(directory, 'command.py'), 'w') as f:
+            f.write('from ansible.plugins.action import ActionBase\nclass ActionModule(ActionBase):\n    pass\n')
+        self.assertFalse(self.objection(task(command='true')))
+        before = list(action_loader._extra_dirs)
+        try:
+            action_loader.add_directory(directory)
+            self.assertTrue(self.objection(task(command='true')))
+        finally:
+            action_loader._extra_dirs[:] = before
+            action_loader._clear_caches() if hasattr(action_loader, '_clear_caches') else action_loader._paths.clear()
+            action_loader._paths = None
+
+
+def _shares_text(text):
+    return batch._COLLECTION_PLUGIN.search(text)
+
+
+class SharedTest(PlaybookCase):
+    """Real plays of many hosts."""
+
+    def both(self, tasks, inventory=INVENTORY, code=0, **environ):
+        """The output with and without shared workers, in an order of its own, and how many processes each took."""
+        outputs, forks = [], []
+        for setting in ('1', '0'):
+            self.trace()
+            for made in glob.glob(os.path.join(self.directory, 'made-*')):
+                os.unlink(made)
+            self.play(tasks, inventory=inventory, code=code, SPINDLE_BATCH=setting, ANSIBLE_FORKS='20', **environ)
+            outputs.append(sorted(re.sub(r'"(start|end|delta|mtime|ctime|atime|inode|ino|pid)": "?[^,"]*"?,?|0x[0-9a-f]+|action_\w+|[0-9]+\.[0-9]{6}', '', line)
+                                  for line in self.output.splitlines()))
+            forks.append(self.forked())
+        self.assertEqual(*outputs)
+        return forks
+
+    def trace(self):
+        """Have each worker leave its number."""
+        self.pids = os.path.join(self.directory, 'pids')
+        if os.path.exists(self.pids):
+            os.unlink(self.pids)
+        hook = os.path.join(self.package, 'sitecustomize.py')
+        with open(hook, 'w') as f:
+            f.write('import os\n'
+                    'def note():\n    with open(%r, "a") as f:\n        f.write("x")\n'
+                    'if b"ansible-playbook" in open("/proc/self/cmdline", "rb").read():\n'
+                    '    os.register_at_fork(after_in_child=note)\n' % self.pids)
+        self.environ['PYTHONPATH'] = self.package
+
+    def forked(self):
+        return os.path.getsize(self.pids) if os.path.exists(self.pids) else 0
+
+    def test_a_task_of_many_hosts_is_one_process(self):
+        shared, alone = self.both('  - command: echo {{ number }}\n  - debug: {msg: "{{ inventory_hostname }}"}\n')
+        self.assertEqual(alone, 16)
+        self.assertIn(shared, (2, 3, 4))  # two, unless hosts were queued so slowly that those before them were not left waiting
+
+    def test_what_hosts_set_say_and_fail_with_is_their_own(self):
+        self.both('''  - command: echo {{ inventory_hostname }} {{ item }}
+    loop: "{{ range(number | int % 3) | list }}"
+    loop_control: {label: "{{ inventory_hostname }}", index_var: at}
+    register: said
+  - set_fact: {mine: "{{ said.results | map(attribute='stdout') | list }}"}
+  - debug: {msg: "{{ groups.all | map('extract', hostvars, 'mine') | list }} {{ hostvars.h3.number }}"}
+  - command: sh -c 'exit {{ number }}'
+    ignore_errors: true
+  - command: echo {{ item }}
+    loop: [1]
+    vars: {item: warned of}
+  - debug: {msg: "{{ undefined_thing }}"}
+    when: number | int == 3
+    ignore_errors: true
+  - copy: {content: "{{ mine }}", dest: "{{ playbook_dir }}/made-{{ inventory_hostname }}"}
+  - fail: {msg: "not {{ number }}"}
+    when: number | int > 5
+''', code=2)
+
+    def test_unreachable_hosts_are_unreachable_alone(self):
+        self.both('  - command: echo {{ number }}\n', code=4,
+                  inventory=INVENTORY + 'un ansible_host=unreachable1 ansible_connection=ssh number=9\n')
+
+    def test_no_more_hosts_are_at_work_than_there_are_places(self):
+        marks = os.path.join(self.directory, 'marks')
+        os.mkdir(marks)
+        self.play('  - shell: touch %s/$$; sleep 0.3; ls %s | wc -l; rm %s/$$\n    register: seen\n'
+                  '  - assert: {that: seen.stdout | int <= 3, quiet: true}\n' % (marks, marks, marks),
+                  inventory=INVENTORY, ANSIBLE_FORKS='3')
+
+    def test_hosts_wait_for_each_other(self):
+        self.play('  - shell: touch {{ playbook_dir }}/met-{{ number }}; n=0; while [ $n -lt 300 ] && '
+                  '[ $(ls {{ playbook_dir }}/met-* | wc -l) -lt 8 ]; do sleep 0.1; n=$((n+1)); done; ls {{ playbook_dir }}/met-* | wc -l\n'
+                  '    register: met\n  - assert: {that: met.stdout == "8", quiet: true}\n',
+                  inventory=INVENTORY, ANSIBLE_FORKS='20')
+
+    def test_a_host_with_another_connection_has_its_own_worker(self):
+        self.trace()
+        self.play('  - debug: {msg: "{{ number }}"}\n', inventory=INVENTORY + 'w ansible_connection=winrm number=1\n', ANSIBLE_FORKS='20')
+        self.assertEqual(self.forked(), 2)
+
+    def broken(self, what, tasks):
+        """Run a play, do something to its shared worker, and return how it ended."""
+        with open(os.path.join(self.directory, 'play.yml'), 'w') as f:
+            f.write(HEAD + tasks)
+        with open(os.path.join(self.directory, 'inventory'), 'w') as f:
+            f.write(INVENTORY)
+        process = subprocess.Popen([PLAYBOOK, '-i', 'inventory', 'play.yml'], cwd=self.directory, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                                   env=dict(self.environ, ANSIBLE_FORKS='20'))
+        self.addCleanup(process.stdout.close)
+        try:
+            limit = time.monotonic() + 60
+            while len([n for n in os.listdir(self.directory) if n.startswith('at-work')]) < 8:
+                self.assertLess(time.monotonic(), limit, 'the hosts are not at work')
+                time.sleep(0.05)
+            what(process)
+            output, _ = process.communicate(timeout=60)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        return process.returncode, output.decode()
+
+    def workers_of(self, process):
+        """The forks of ansible-playbook."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir('/proc')):
+            try:
+                with open('/proc/%s/stat' % pid) as f, open('/proc/%s/cmdline' % pid) as g:
+                    if f.read().rpartition(')')[2].split()[1] == str(process.pid) and 'play.yml' in g.read():
+                        found.append(int(pid))
+            except OSError:  # it has ended meanwhile
+                pass
+        return found
+
+    WORK = '  - shell: touch {{ playbook_dir }}/at-work-{{ number }}; exec sleep 30\n'
+
+    def test_a_killed_worker_ends_the_run_as_ever(self):
+        def kill(process):
+            found = self.workers_of(process)
+            self.assertEqual(len(found), 1)
+            os.kill(found[0], signal.SIGKILL)
+        code, output = self.broken(kill, self.WORK)
+        self.assertNotEqual(code, 0)
+        self.assertIn('A worker was found in a dead state', output)
+
+    def test_control_c_ends_it(self):
+        started = time.monotonic()
+        code, output = self.broken(lambda process: os.killpg(process.pid, signal.SIGINT), self.WORK)
+        self.assertIn(code, (99, 130, -2), output)
+        self.assertIn('interrupted', output)
+        self.assertLess(time.monotonic() - started, 29)
+
+
+class CarrierTest(unittest.TestCase):
+    def test_what_each_thread_says_is_its_own(self):
+        said = workers._Said({'before': 1})
+        said['mine'] = 1
+        found = []
+        self.apart(lambda: found.append(('before' in said, 'mine' in said)))
+        self.assertEqual(found, [(True, False)])
+        self.assertIn('mine', said)
+
+    @staticmethod
+    def apart(function):
+        thread = threading.Thread(target=function)
+        thread.start()
+        thread.join()
+
+    def test_what_is_printed_for_a_host_is_its_own_in_threads_of_its_items_too(self):
+        stream, found = workers._Stream(), []
+
+        def of_host(name):
+            stream.begin()
+            stream.write(name)
+            item = contextvars.copy_context()  # as ahead.py has it
+            self.apart(lambda: item.run(lambda: stream.write(' item')))
+            found.append(stream.getvalue())
+        for name in ('one', 'two'):
+            self.apart(lambda: contextvars.Context().run(of_host, name))
+        self.assertEqual(found, ['one item', 'two item'])
+
+    @unittest.skipUnless(hasattr(log.display, '_lock'), 'releases up to 2.10 hold no lock while they fork')
+    def test_threads_may_print_though_the_fork_was_locked(self):
+        with log.display._lock:
+            pid = os.fork()
+            if not pid:
+                code = 9
+                try:
+                    workers._part_threads()
+                    found = []
+                    thread = threading.Thread(target=lambda: found.append(log.display._lock.acquire(timeout=20)))
+                    thread.start()
+                    thread.join()
+                    code = 0 if found == [True] else 8
+                finally:
+                    os._exit(code)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
+    def test_nothing_is_left_open_of_a_process_that_is_done(self):
+        before = len(os.listdir('/proc/self/fd'))
+        carrier = object.__new__(workers.Carrier)
+        carrier._done, tell = os.pipe()
+        os.set_blocking(carrier._done, False)
+        carrier._members, carrier._busy, carrier._looked = ('a', 'b'), {'a': 0, 'b': 1}, 0
+        os.write(tell, bytes([1]))
+        self.assertEqual((carrier.is_busy('a'), carrier.is_busy('b')), (True, False))
+        os.write(tell, bytes([0]))
+        carrier._looked = 0
+        self.assertFalse(carrier.is_busy('a'))
+        os.close(tell)
+        self.assertEqual(len(os.listdir('/proc/self/fd')), before)
+        self.assertEqual((carrier._done, carrier._members), (None, ()))
+
+
+del PlaybookCase

@@ -1,0 +1,181 @@
+"""Which loops are taken for loops of items that do not depend on each other."""
+import contextlib
+import os
+import shutil
+import tempfile
+import unittest
+from unittest import mock
+
+from ansible.errors import AnsibleParserError
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.task import Task
+from ansible.plugins.loader import filter_loader, module_loader
+
+try:
+    from ansible.plugins.loader import init_plugin_loader
+    init_plugin_loader()
+except ImportError:
+    pass
+
+from spindle_ansible import compat, independence
+
+VARIABLES = {
+    'word': 'plain', 'templated': '{{ word | upper }}', 'before': '{{ out.stdout }}', 'far': ['{{ before }}'], 'deep': {'a': {'b': '{{ far }}'}},
+    'reads': "{{ lookup('file', '/etc/passwd') }}", 'condition': 'out.rc == 0', 'harmless': 'word is defined', 'omit': 'x',
+}
+
+
+class IndependenceTest(unittest.TestCase):
+    def verdict(self, task=None, variables=None, items=(1, 2, 3), module=None, **more):
+        data = dict({'command': 'echo {{ item }}', 'loop': list(items), 'register': 'out'}, **(task or {}), **more)
+        for action in ('shell', 'stat', 'debug', 'ping', 'apt', 'ansible.builtin.command', 'a.b.command', 'copy', 'assemble'):
+            if action in data:
+                data.pop('command', None)
+        loaded = Task.load(data, loader=DataLoader())
+        executor = mock.Mock(_task=loaded)
+        with contextlib.ExitStack() as patched:
+            patched.enter_context(mock.patch.object(independence.executors, 'task_variables', lambda executor: dict(VARIABLES, **(variables or {}))))
+            if module:
+                patched.enter_context(mock.patch.object(independence.module_loader, 'find_plugin_with_context',
+                                                        lambda *args, **kwargs: mock.Mock(resolved=True, plugin_resolved_path=module)))
+            return independence.proven(executor, items)
+
+    def test_plain_ones(self):
+        self.assertTrue(self.verdict())
+        self.assertTrue(self.verdict({'ansible.builtin.command': 'echo'}))
+        self.assertTrue(self.verdict({'shell': 'echo {{ item }}'}, become=True, ignore_errors=True, no_log=True, environment={'A': '{{ item }}'}))
+        self.assertTrue(self.verdict({'stat': {'path': '{{ item }}'}}))
+        self.assertTrue(self.verdict(when=['item != 2', 'word is defined', 'harmless']))
+        self.assertTrue(self.verdict(vars={'mine': '{{ templated }}'}, command='echo {{ mine | default("x") | b64encode }}'))
+        self.assertTrue(self.verdict(loop_control={'label': '{{ out.rc }}', 'extended': True, 'index_var': 'i'}))
+        self.assertTrue(self.verdict(command="echo {{ query('items', word) | map('upper') | select('match', 'x') | list }}"))
+
+    def test_their_own_result_may_be_looked_at_when_it_is_there(self):
+        self.assertTrue(self.verdict(failed_when='out.rc > 1', changed_when=['out.stdout is search("x")', 'item']))
+        self.assertTrue(self.verdict(failed_when='before == deep'))
+        self.assertTrue(self.verdict(failed_when='condition'))
+
+    def test_the_result_of_another_item_may_not(self):
+        for name, task in {
+            'args': {'command': 'echo {{ out.rc }}'}, 'nested': {'command': 'echo {{ before }}'}, 'list': {'command': 'echo {{ far }}'},
+            'deeper': {'command': 'echo {{ deep.a }}'}, 'when': {'when': 'out.rc == 0'}, 'condition': {'when': 'condition'},
+            'environment': {'environment': {'A': '{{ before }}'}}, 'vars': {'vars': {'mine': '{{ before }}'}}, 'user': {'become_user': '{{ before }}'},
+            'by name': {'command': "echo {{ lookup('vars', 'o' ~ 'ut') }}"}, 'all': {'command': "echo {{ vars['o' ~ 'ut'] }}"},
+            'ignored': {'ignore_errors': '{{ out.rc == 0 }}'}, 'quoted': {'command': "echo {{ hostvars[inventory_hostname]['out'] }}"},
+            'statement': {'command': '{% if out is defined %}x{% endif %}'},
+        }.items():
+            self.assertFalse(self.verdict(task), name)
+        self.assertFalse(self.verdict(variables={'ansible_user': '{{ out.stdout }}'}))
+        self.assertTrue(self.verdict(variables={'ansible_user': '{{ word }}'}))
+        self.assertTrue(self.verdict({'command': 'echo {{ out.rc }}', 'register': 'other'}))
+
+    def test_nor_in_fields_that_callbacks_and_handlers_see(self):
+        for name in ('notify', 'name', 'tags'):
+            self.assertFalse(self.verdict({name: 'the {{ out.rc }}'}), name)
+            self.assertTrue(self.verdict({name: 'the {{ item }}'}), name)
+
+    def test_nor_in_what_a_template_comes_to(self):
+        self.assertEqual(bool(self.verdict(items=('a', '{{ out.rc }}', 'c'))), not compat.templates_twice())
+        self.assertTrue(self.verdict(items=('a', {'b': '{ c }'}, 'c')))
+
+    def test_what_is_taken_from_other_hosts_is_plain(self):
+        hosts = mock.MagicMock(raw_get={'one': {'plain': {'a': 1}, 'reads': '{{ 1 }}'}, 'two': {'plain': '2'}}.get)
+        hosts.__iter__.side_effect = lambda: iter(('one', 'two'))
+        variables = {'hostvars': hosts, 'inventory_hostname': 'two'}
+        for text in ('hostvars[item].plain', 'hostvars.one["plain"]["a"]', 'hostvars["two"].plain', 'hostvars[inventory_hostname].reads', 'hostvars[word].none'):
+            self.assertTrue(self.verdict(variables=variables, command='echo {{ %s }}' % text), text)
+        for text in ('hostvars', 'hostvars[item]', 'hostvars.one.reads', 'hostvars[item].reads', 'hostvars["one"][item]', 'hostvars[item].plain ~ hostvars[item]',
+                     '["one"] | map("extract", hostvars, "reads")', 'hostvars.nobody.plain'):
+            self.assertFalse(self.verdict(variables=variables, command='echo {{ %s }}' % text), text)
+        hosts.__iter__.side_effect = lambda: iter(['one'] * (independence._MOST_HOSTS + 1))
+        self.assertFalse(self.verdict(variables=variables, command='echo {{ hostvars[item].plain }}'))
+
+    @unittest.skipIf(compat.EncryptedString is None, 'what is encrypted is no template in these releases')
+    def test_what_is_encrypted_may_be_a_template(self):
+        from ansible.parsing.vault import VaultSecret, VaultSecretsContext, VaultLib
+        secret = [('default', VaultSecret(b'word'))]
+        lib = VaultLib(secret)
+        with mock.patch.object(VaultSecretsContext, 'current', lambda *args, **kwargs: VaultSecretsContext(secret)):
+            for text, found in (('{{ out.rc }}', False), ('plain', True)):
+                hidden = compat.EncryptedString(ciphertext=lib.encrypt(text).decode())
+                self.assertEqual(bool(self.verdict(variables={'hidden': hidden}, command='echo {{ hidden }}')), found, text)
+
+    def test_one_file_that_is_refused_says_nothing_for_the_next(self):
+        scan = self.verdict()
+        self.assertFalse(scan.file(b'{{ before }}'))
+        self.assertFalse(scan.file(b'once more {{ before }}'))
+        self.assertTrue(scan.file(b'{{ templated }}'))
+
+    def test_labels_that_may_end_the_loop(self):
+        for text in ('{{ item.path | basename }}', '{{ out.stdout }} {{ item }}', '{{ item.a | default("x") }}', '{{ "x" if out is changed else item[0] }}'):
+            self.assertTrue(self.verdict(loop_control={'label': text}), text)
+        for text in ('{{ 1 / item }}', '{{ item | mandatory }}', '{{ item.lower() }}', "{{ lookup('items', item) }}", '{% for x in item %}{% endfor %}'):
+            self.assertFalse(self.verdict(loop_control={'label': text}), text)
+
+    def test_what_reads_files_or_is_not_known(self):
+        for text in ("{{ lookup('file', item) }}", "{{ lookup('pipe', 'date') }}", "{{ q(word, 1) }}", "{{ lookup('my.own.thing') }}", '{{ reads }}',
+                     "{{ item | realpath }}", "{{ '/tmp/*' | fileglob }}", "{{ item | somebodys }}", "{{ [1] | map('somebodys') | list }}", '{{ [item] | map(word) }}',
+                     "{{ item is exists }}", "{{ [item] | select('file') }}", "{{ [{'a': 1}] | selectattr('a', 'directory') }}", '{{ somebodys(1) }}',
+                     '{% include "x" %}', '{% import "x" as y %}', '{% macro a() %}{% endmacro %}', '{{ word.append(1) }}', "{{ word['append'](1) }}",
+                     '{{ word.__class__ }}', '{{ 1 1 }}', '{{ now() }}', "{{ '%s' | strftime }}", "{{ item | map(*['x']) }}", '{% set query = word %}{{ query(1) }}', '#jinja2: variable_start_string: "[["\n{{ x }}'):
+            self.assertFalse(self.verdict(command='echo ' + text if text[0] != '#' else text), text)
+            self.assertFalse(self.verdict(failed_when=text[3:-3]) and text.startswith('{{ '), text)
+
+    def test_become_by_item_where_a_connection_is_not_told_of_it(self):
+        by_item = {'command': 'id', 'become': '{{ item == 2 }}'}
+        self.assertTrue(self.verdict(by_item))
+        with mock.patch('spindle_ansible.compat.tells_become', lambda: False):
+            self.assertFalse(self.verdict(by_item))
+            self.assertFalse(self.verdict({'command': 'id'}, {'ansible_become': '{{ item == 2 }}'}))
+            self.assertTrue(self.verdict({'command': 'id', 'become': True}))
+
+    def test_conditions_where_a_broken_one_ends_the_loop(self):
+        with mock.patch('spindle_ansible.compat.keeps_condition_errors', lambda: False):
+            self.assertFalse(self.verdict(failed_when='out.rc > 1'))
+            self.assertFalse(self.verdict(changed_when=['no_such_variable']))
+            self.assertTrue(self.verdict(changed_when=False, failed_when=False))
+
+    def test_a_number_of_retries_is_a_wish_to_wait_in_later_releases(self):
+        default = compat.default_of(Task(), 'retries')
+        self.assertEqual(bool(self.verdict(retries=3)), default == 3)
+
+    def test_what_is_waited_for_or_controlled(self):
+        for task in ({'loop_control': {'loop_var': '{{ word }}'}}, {'loop_control': {'index_var': '{{ word }}'}}, {'loop_control': {'extended': '{{ word }}'}},
+                     {'until': 'out.rc == 0'}, {'retries': 5}, {'async': 5}, {'async': 5, 'poll': 0}, {'timeout': 5}, {'delegate_to': '{{ item }}'},
+                     {'loop_control': {'pause': 1}}, {'loop_control': {'pause': '{{ word }}'}}, {'when': "{{ word }}"}):
+            self.assertFalse(self.verdict(task), task)
+        try:
+            self.assertFalse(self.verdict({'register': '{{ word }}'}))
+        except AnsibleParserError:
+            self.assertTrue(compat.HAS_BUILT_MODULE)  # newer releases refuse the play
+        self.assertTrue(self.verdict(delegate_to='another'))
+
+    def test_actions(self):
+        self.assertFalse(self.verdict({'debug': 'msg=x'}))
+        self.assertFalse(self.verdict({'assemble': 'src=x dest=y'}))
+        self.assertTrue(self.verdict({'copy': 'src=x dest=y'}))
+        self.assertFalse(self.verdict(items=(1, 2)))
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        with open(os.path.join(directory, 'ping.py'), 'w') as f:
+            f.write('# my own\n')
+        self.assertTrue(self.verdict({'ping': {'data': 'x'}}))
+        self.assertFalse(self.verdict({'ping': {'data': 'x'}}, module=directory + '/ping.py'))
+
+    def test_filters_of_the_users_own(self):
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        with open(os.path.join(directory, 'mine.py'), 'w') as f:
+            f.write("class FilterModule:\n    def filters(self):\n        return {'upper': None}\n")
+        with mock.patch.object(filter_loader, '_get_paths', lambda *args, **kwargs: [directory]):
+            self.assertFalse(self.verdict(command='echo {{ item | upper }}'))
+            self.assertTrue(self.verdict(command='echo {{ item | lower }}'))
+
+    def test_it_can_be_switched_off(self):
+        for value in (False, 'no', '{{ word }}', 'false'):
+            self.assertFalse(self.verdict(variables={'spindle_pipeline': value}), value)
+        self.assertTrue(self.verdict(variables={'spindle_pipeline': 'yes'}))
+
+    def test_every_action_is_of_ansible_itself(self):
+        for name in independence.ONE_CALL:
+            self.assertTrue(module_loader.find_plugin_with_context(name, '').resolved or name == 'shell', name)
