@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-//go:embed *.yml templates files
+//go:embed *.yml templates files tree
 var content embed.FS
 
 // Write lays the playbooks and their files out below an existing directory.

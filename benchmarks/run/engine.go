@@ -16,6 +16,7 @@ import (
 type Engine struct {
 	Name     string   // short, as in flags and JSON: "stock", "mitogen", "spindle"
 	Title    string   // for people
+	Version  string   // for people too, if it is known
 	Strategy string   // the strategy to set
 	Plugins  string   // directory for strategy_plugins, or nothing
 	Env      []string // what its processes need beside the common environment
@@ -40,11 +41,25 @@ var mitogenPlaces = []string{
 // ErrNoMitogen says that Mitogen for Ansible is not installed where distributions put it.
 var ErrNoMitogen = errors.New("mitogen for Ansible is not installed (Debian: apt-get install ansible-mitogen)")
 
-// Mitogen is the original, from the distribution's package.
-func Mitogen() (Engine, error) {
-	for _, place := range mitogenPlaces {
+// Mitogen is the original: what is unpacked below a directory as benchmarks/mitogen.sh does it, or the distribution's if that is empty.
+func Mitogen(dir string) (Engine, error) {
+	e := Engine{Name: "mitogen", Title: "Mitogen", Strategy: "mitogen_linear", Patience: patience}
+	places := mitogenPlaces
+	if dir != "" {
+		packages, err := filepath.Abs(filepath.Join(dir, "usr/lib/python3/dist-packages"))
+		if err != nil {
+			return Engine{}, err
+		}
+		places = []string{filepath.Join(packages, "ansible_mitogen/plugins/strategy")}
+		e.Env = []string{"PYTHONPATH=" + packages}
+		if version, err := os.ReadFile(filepath.Join(dir, "version")); err == nil {
+			e.Version = strings.Join(strings.Split(strings.TrimSpace(string(version)), "\n"), ", ")
+		}
+	}
+	for _, place := range places {
 		if _, err := os.Stat(filepath.Join(place, "mitogen_linear.py")); err == nil {
-			return Engine{Name: "mitogen", Title: "Mitogen", Strategy: "mitogen_linear", Plugins: place, Patience: patience}, nil
+			e.Plugins = place
+			return e, nil
 		}
 	}
 	return Engine{}, ErrNoMitogen

@@ -30,6 +30,8 @@ type Options struct {
 // Lab is a place to run playbooks in. NewLab makes one.
 type Lab struct {
 	Options
+	// Enter goes before every command, to run it in other namespaces.
+	Enter []string
 	// Watch, if set, is called when a run starts and may look at it until its context ends.
 	Watch func(context.Context)
 
@@ -47,10 +49,13 @@ func NewLab(options Options) (*Lab, error) {
 		inventory: filepath.Join(options.Dir, "hosts"),
 		control:   filepath.Join(options.Dir, "cp"),
 	}
-	for _, dir := range []string{l.control, l.Remote(), filepath.Join(options.Dir, "home")} {
+	for _, dir := range []string{l.control, filepath.Join(options.Dir, "home")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
+	}
+	if err := l.clear(); err != nil {
+		return nil, err
 	}
 	known := filepath.Join(options.Dir, "known")
 	if err := os.WriteFile(known, []byte(options.Target.KnownHosts(options.Addresses)), 0o600); err != nil {
@@ -59,12 +64,36 @@ func NewLab(options Options) (*Lab, error) {
 	return l, os.WriteFile(l.inventory, []byte(l.hosts(known)), 0o600)
 }
 
-// Remote is a directory for what playbooks and Ansible write on the target.
-func (l *Lab) Remote() string { return filepath.Join(l.Dir, "remote") }
+// Remote is a directory for what playbooks write on the target.
+func (l *Lab) Remote() string {
+	if l.Target.Playground != "" {
+		return l.Target.Playground
+	}
+	return filepath.Join(l.Dir, "remote")
+}
 
-// clearRemote makes the target as it was before the first run.
-func (l *Lab) clearRemote() error {
-	return errors.Join(os.RemoveAll(l.Remote()), os.Mkdir(l.Remote(), 0o700))
+// Fetched is a directory for what playbooks bring from the target.
+func (l *Lab) Fetched() string { return filepath.Join(l.Dir, "fetched") }
+
+// clear makes everything as it was before the first run. A machine is new for every run anyway.
+func (l *Lab) clear() error {
+	dirs := []string{l.Fetched()}
+	if l.Target.Playground == "" {
+		dirs = append(dirs, l.Remote())
+	}
+	var all error
+	for _, dir := range dirs {
+		all = errors.Join(all, os.RemoveAll(dir), os.Mkdir(dir, 0o700))
+	}
+	return all
+}
+
+// remoteTmp is where Ansible keeps temporary files on the target.
+func (l *Lab) remoteTmp() string {
+	if l.Target.Playground != "" {
+		return "~/.ansible/tmp"
+	}
+	return filepath.Join(l.Remote(), "tmp")
 }
 
 // Nodes is how many inventory hosts there are.
@@ -83,7 +112,8 @@ ansible_user=%s
 ansible_ssh_private_key_file=%s
 ansible_ssh_common_args=-F none -o UserKnownHostsFile=%s -o GlobalKnownHostsFile=none -o IdentitiesOnly=yes -o IdentityAgent=none
 playground=%s
-`, l.Target.User, l.Target.PrivateKey, known, l.Remote())
+fetched=%s
+`, l.Target.User, l.Target.PrivateKey, known, l.Remote(), l.Fetched())
 	if l.Python != "" {
 		fmt.Fprintf(&text, "ansible_python_interpreter=%s\n", l.Python)
 	}
@@ -93,7 +123,8 @@ playground=%s
 	return text.String()
 }
 
-// configure writes the engine's ansible.cfg and returns its path.
+// configure writes the engine's ansible.cfg and returns its path. Ten seconds, Ansible's own limit for a connection, is less than what Mitogen
+// needs for the last of 20 at once on a busy machine: its hosts would be unreachable there.
 func (l *Lab) configure(e Engine) (string, error) {
 	args := "-o ControlMaster=auto -o ControlPersist=60s"
 	if l.Compression {
@@ -112,7 +143,8 @@ inventory = %[1]s/hosts
 forks = %[2]d
 strategy = %[3]s
 %[4]slocal_tmp = %[1]s/home/tmp
-remote_tmp = %[1]s/remote/tmp
+remote_tmp = %[8]s
+timeout = 60
 host_key_checking = True
 retry_files_enabled = False
 deprecation_warnings = False
@@ -123,7 +155,7 @@ pipelining = True
 ssh_args = %[5]s
 control_path_dir = %[6]s
 transfer_method = %[7]s
-`, l.Dir, l.Forks, e.Strategy, plugins, args, l.control, transfer)
+`, l.Dir, l.Forks, e.Strategy, plugins, args, l.control, transfer, l.remoteTmp())
 	path := filepath.Join(l.Dir, e.Name+".cfg")
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -14,6 +15,7 @@ import (
 // Result is one run of one engine.
 type Result struct {
 	Engine   string
+	PID      int           // of the command
 	Wall     time.Duration // from start to end of the command, not counting daemons that linger
 	CPU      time.Duration // user and system, of everything that was started on the controller
 	Output   string        // stdout and stderr, as they came
@@ -29,7 +31,7 @@ func (l *Lab) Run(ctx context.Context, e Engine, command string, args ...string)
 	result := Result{Engine: e.Name}
 	config, err := l.configure(e)
 	if err == nil {
-		err = l.clearRemote()
+		err = l.clear()
 	}
 	if err != nil {
 		result.Err = err
@@ -46,7 +48,8 @@ func (l *Lab) Run(ctx context.Context, e Engine, command string, args ...string)
 	defer os.Remove(output.Name())
 	defer output.Close()
 
-	cmd := exec.CommandContext(ctx, command, args...)
+	argv := append(append(slices.Clone(l.Enter), command), args...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = l.Dir
 	cmd.Env = l.environment(e, config)
 	cmd.Stdout, cmd.Stderr = output, output
@@ -62,6 +65,7 @@ func (l *Lab) Run(ctx context.Context, e Engine, command string, args ...string)
 	result.Wall = time.Since(started)
 	unwatch() // what it started is not the engine's
 	if cmd.ProcessState != nil {
+		result.PID = cmd.ProcessState.Pid()
 		result.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
 	text, readErr := os.ReadFile(output.Name())
@@ -74,7 +78,7 @@ func (l *Lab) Run(ctx context.Context, e Engine, command string, args ...string)
 	case ctx.Err() != nil:
 		result.Err = context.Cause(ctx)
 	case err != nil:
-		result.Err = fmt.Errorf("%s %s: %w\n%s", command, strings.Join(args, " "), err, tail(result.Output, 30))
+		result.Err = fmt.Errorf("%s %s: %w\n%s", command, strings.Join(args, " "), err, complaints(result.Output))
 	case readErr != nil:
 		result.Err = readErr
 	}
@@ -128,6 +132,16 @@ func (l *Lab) fellBack(output string) string {
 		return "an SSH master of Ansible's own was started"
 	}
 	return ""
+}
+
+var fatal = regexp.MustCompile(`(?m)^(fatal|failed|ERROR!|\S+ \| (UNREACHABLE|FAILED))[^\n]*$`)
+
+// complaints are the first few words of failure in an output, or its end if there are none.
+func complaints(output string) string {
+	if found := fatal.FindAllString(output, 5); len(found) != 0 {
+		return strings.Join(found, "\n")
+	}
+	return tail(output, 30)
 }
 
 func tail(text string, lines int) string {

@@ -123,3 +123,18 @@ func TestNothingFromOutsideSteersARun(t *testing.T) {
 		t.Error("no ANSIBLE_CONFIG was set")
 	}
 }
+
+func TestARunThatFailsSaysWhy(t *testing.T) {
+	long := strings.Repeat("changed: [node1]\n", 50)
+	for _, test := range []struct{ name, output, want string }{
+		{"a host", long + "fatal: [node7]: UNREACHABLE! => {}\n" + long, "fatal: [node7]: UNREACHABLE! => {}"},
+		{"ad hoc", "node1 | UNREACHABLE! => {\n    \"changed\": false\n}\n" + long, "node1 | UNREACHABLE! => {"},
+		{"nothing is said", long + "Killed\n", strings.Repeat("changed: [node1]\n", 29) + "Killed"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := complaints(test.output); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}

@@ -7,5 +7,8 @@
 // Several addresses of 127.0.0.0/8 may be served at once; they are the same machine under different names, which is what twenty inventory
 // hosts on one computer can be.
 //
+// With Options.Root, Spawn makes a machine instead: a process tree in namespaces of its own over a Debian root, kept in memory, with accounts, sshd
+// on port 22, and as many addresses as are wanted. SpawnLine lays a line to it. Both need root, and end with the program that started them.
+//
 // Close ends every connection, reaps every process and returns; the directory belongs to the caller.
 package target

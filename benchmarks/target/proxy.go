@@ -9,8 +9,9 @@ import (
 	"spindle/tests/proxy"
 )
 
-// Proxy starts a counting proxy on loopback in front of the target's first address. The caller closes it.
-func (f Facts) Proxy(delay time.Duration) (*proxy.Proxy, error) {
+// Proxy starts a counting proxy on loopback in front of the target's first address, with a delay one way and a limit in bytes a second
+// (0 is none). The caller closes it.
+func (f Facts) Proxy(delay time.Duration, rate int) (*proxy.Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the proxy: %w", err)
@@ -22,6 +23,6 @@ func (f Facts) Proxy(delay time.Duration) (*proxy.Proxy, error) {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "tcp", address)
 		},
-		Delay: delay,
+		Delay: delay, Bandwidth: rate,
 	}), nil
 }

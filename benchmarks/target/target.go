@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"os/user"
 	"path/filepath"
 	"regexp"
@@ -31,6 +32,13 @@ type Options struct {
 	Embedded bool
 	// Addresses are the loopback addresses to listen on, 127.0.0.1 if none are given. All get the same port.
 	Addresses []string
+	// Root is a Debian root file system: the target becomes a machine of its own over it, with every address of the hosts' network
+	// (HostAddress) and port 22. Root's own files are not changed.
+	Root string
+	// Files is a directory that such a machine shows as Files.
+	Files string
+	// Become is how many accounts to become such a machine has.
+	Become int
 }
 
 // Facts is what a client needs to use a target.
@@ -42,6 +50,7 @@ type Facts struct {
 	HostKey    string   `json:"host_key"`    // the public host key, as a known_hosts line has it behind the name
 	Server     string   `json:"server"`      // what serves, for people: "OpenSSH_9.2p1" or "the built-in SSH server"
 	SFTP       bool     `json:"sftp"`        // whether files can go by sftp
+	Playground string   `json:"playground"`  // where playbooks may write on a machine; empty where the target is this machine
 }
 
 // Address is one way to the target: the target's own, or a proxy's in front of it.
@@ -54,7 +63,11 @@ type Address struct {
 func (f Facts) KnownHosts(addresses []Address) string {
 	var lines strings.Builder
 	for _, one := range addresses {
-		fmt.Fprintf(&lines, "[%s]:%d %s\n", one.Host, one.Port, f.HostKey)
+		name := fmt.Sprintf("[%s]:%d", one.Host, one.Port)
+		if one.Port == 22 {
+			name = one.Host // the usual port is not written
+		}
+		fmt.Fprintf(&lines, "%s %s\n", name, f.HostKey)
 	}
 	return lines.String()
 }
@@ -71,6 +84,9 @@ type Target struct {
 func Start(options Options) (*Target, error) {
 	if len(options.Addresses) == 0 {
 		options.Addresses = []string{"127.0.0.1"}
+	}
+	if options.Root != "" {
+		return startMachine(options)
 	}
 	account, err := user.Current()
 	if err != nil {
@@ -109,6 +125,52 @@ func Start(options Options) (*Target, error) {
 	return t, nil
 }
 
+// startMachine makes this process a machine and serves on it. Only Spawn has the namespaces that this takes.
+func startMachine(options Options) (*Target, error) {
+	t := &Target{Facts: Facts{User: Login, Port: 22, Playground: Playground}}
+	if err := t.makeKeys(options.Dir); err != nil {
+		return nil, err
+	}
+	const inside = "/etc/ssh/benchmark"
+	keys := map[string][]byte{}
+	for _, name := range []string{"host_key", "authorized_keys"} {
+		text, err := os.ReadFile(filepath.Join(options.Dir, name))
+		if err != nil {
+			return nil, err
+		}
+		keys[name] = text
+	}
+	if err := enterMachine(options); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(inside, 0o755); err != nil {
+		return nil, err
+	}
+	for name, text := range keys {
+		mode := os.FileMode(0o600)
+		if name == "authorized_keys" {
+			mode = 0o644 // sshd reads it as the account
+		}
+		if err := os.WriteFile(filepath.Join(inside, name), text, mode); err != nil {
+			return nil, err
+		}
+	}
+	listener, err := net.Listen("tcp", ":22")
+	if err != nil {
+		return nil, err
+	}
+	serve, err := t.withSSHD("/usr/sbin/sshd", inside, true)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	stop, err := serve(listener)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	t.stop = append(t.stop, stop)
+	return t, nil
+}
+
 // Close ends the target. A second Close does nothing.
 func (t *Target) Close() error {
 	var all error
@@ -133,7 +195,11 @@ func (t *Target) makeKeys(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "authorized_keys"), authorized, 0o600)
 }
 
+// newKey makes a key, or reads the one that an earlier target with the same directory had.
 func newKey(path string) (gossh.Signer, error) {
+	if text, err := os.ReadFile(path); err == nil {
+		return gossh.ParsePrivateKey(text)
+	}
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("generate a key: %w", err)
@@ -211,7 +277,6 @@ MaxSessions 200
 UseDNS no
 PrintMotd no
 PrintLastLog no
-AllowTcpForwarding no
 LogLevel ERROR
 Subsystem sftp internal-sftp
 `
@@ -243,6 +308,11 @@ func (t *Target) withSSHD(sshd, dir string, root bool) (func(net.Listener) (func
 		s := &inetd{listener: listener, command: []string{sshd, "-i", "-e", "-f", config}, running: map[*os.Process]struct{}{}}
 		s.log = filepath.Join(dir, "sshd.log")
 		s.group.Go(s.accept)
+		if os.Getpid() == 1 {
+			ended := make(chan os.Signal, 1)
+			signal.Notify(ended, syscall.SIGCHLD)
+			go s.reap(ended)
+		}
 		return s.close, nil
 	}, nil
 }

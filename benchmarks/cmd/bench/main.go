@@ -8,31 +8,33 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"spindle/benchmarks/run"
 	"spindle/benchmarks/target"
-	"spindle/tests/proxy"
 )
-
-// runLimit bounds one run of Ansible. The slowest takes a minute on a slow machine.
-const runLimit = 15 * time.Minute
 
 // options are the command line's.
 type options struct {
 	spindle  string
+	mitogen  string
+	root     string
 	rounds   int
+	profile  string
 	only     string
+	side     string
+	lines    string
 	engines  string
-	json     string
 	python   string
-	delay    time.Duration
+	out      string
+	json     string
+	render   string
+	limit    time.Duration
+	slow     time.Duration
 	embedded bool
-	count    bool
+	record   bool
+	list     bool
 	keep     bool
 }
 
@@ -40,273 +42,103 @@ func main() {
 	target.ServeIfAsked()
 	var o options
 	flag.StringVar(&o.spindle, "spindle", "bin/spindle", "the spindle binary to measure")
-	flag.IntVar(&o.rounds, "rounds", 5, "how often each case runs under each engine")
-	flag.StringVar(&o.only, "only", "", "comma-separated cases: loop, tasks, ping, hosts, copy, addresses (default: all but addresses)")
-	flag.StringVar(&o.engines, "engines", "stock,mitogen,spindle", "comma-separated engines")
-	flag.StringVar(&o.json, "json", "", "write every single result to this file")
+	flag.StringVar(&o.mitogen, "mitogen", "", "where benchmarks/mitogen.sh has unpacked Mitogen; empty takes what is installed")
+	flag.StringVar(&o.root, "root", "", "a Debian root to make machines of, for every run a new one (needs root); empty runs on this machine's loopback")
+	flag.IntVar(&o.rounds, "rounds", 0, "how often each case runs under each contender, instead of the profile's number")
+	flag.StringVar(&o.profile, "profile", "quick", "which cases, and how often: quick, short, goals, or all")
+	flag.StringVar(&o.only, "only", "", "comma-separated cases instead of the profile's, as loop,loop@26ms,copy32@370ms/100M")
+	flag.StringVar(&o.side, "side-by-side", "", "cases that run beside each other because they only wait: groups with ; between, instead of the profile's")
+	flag.StringVar(&o.lines, "lines", "", "comma-separated round trips (0ms,26ms,370ms,26ms/100M): every case of --only without one runs on each")
+	flag.StringVar(&o.engines, "engines", "stock,mitogen,spindle", "comma-separated contenders")
 	flag.StringVar(&o.python, "python", "/usr/bin/python3", "the target's interpreter; empty lets Ansible discover it")
-	flag.DurationVar(&o.delay, "delay", 0, "make the line to the target longer by this much in each direction")
-	flag.BoolVar(&o.embedded, "embedded", false, "use the built-in SSH server even where there is an sshd")
-	flag.BoolVar(&o.count, "count", true, "run one more round through a counting proxy")
+	flag.StringVar(&o.out, "out", "", "a path without its end: writes .md, .json and -CASE.svg")
+	flag.StringVar(&o.json, "json", "", "write every single result to this file")
+	flag.StringVar(&o.render, "render", "", "run nothing: make tables and charts of a JSON file again")
+	flag.DurationVar(&o.limit, "limit", 0, "stop a run of stock Ansible that takes longer, and count it as longer, instead of the profile's limit")
+	flag.DurationVar(&o.slow, "slow", 0, "a case that stock Ansible needs longer for is run by it in the first round only, instead of the profile's limit")
+	flag.BoolVar(&o.embedded, "embedded", false, "on loopback, use the built-in SSH server even where there is an sshd")
+	flag.BoolVar(&o.record, "record", true, "record the network with tcpdump")
+	flag.BoolVar(&o.list, "list", false, "list the cases and end")
 	flag.BoolVar(&o.keep, "keep", false, "keep the working directory")
 	flag.Parse()
-	if flag.NArg() != 0 || o.rounds < 1 {
+	if flag.NArg() != 0 || o.rounds < 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := o.compare(ctx); err != nil {
+	if err := o.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-// compare does all of it.
-func (o options) compare(ctx context.Context) (err error) {
-	dir, err := os.MkdirTemp("", "spindle-bench-")
+// run does what the options ask for.
+func (o options) run(ctx context.Context) error {
+	switch {
+	case o.list:
+		fmt.Println(strings.Join((&catalogue{}).names(), "\n"))
+		return nil
+	case o.render != "":
+		r, err := readReport(o.render)
+		if err != nil {
+			return err
+		}
+		return o.publish(r)
+	}
+	plan, err := o.plan()
 	if err != nil {
 		return err
 	}
-	if o.keep {
-		fmt.Fprintln(os.Stderr, "working in", dir)
-	} else {
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	r, err := o.compare(ctx, plan)
+	if r != nil {
+		err = errors.Join(err, o.publish(r))
 	}
-	b := &bench{options: o, dir: dir, addresses: map[place][]target.Address{}}
-	defer func() { err = errors.Join(err, b.close()) }()
-	if err := b.setUp(ctx); err != nil {
-		return err
-	}
-	if err := b.measure(ctx); err != nil {
-		return err
-	}
-	if err := b.count(ctx); err != nil {
-		return err
-	}
-	report := b.report(ctx)
-	report.WriteMarkdown(os.Stdout)
-	if o.json != "" {
-		return report.WriteJSON(o.json)
-	}
-	return nil
+	return err
 }
 
-// bench is one comparison under way.
-type bench struct {
-	options
-	dir       string
-	cleanup   []func() error
-	target    *target.Process
-	labs      [places]*run.Lab
-	counting  [places]*run.Lab
-	proxy     *proxy.Proxy
-	engines   []run.Engine
-	cases     []oneCase
-	rows      []row
-	notes     []string
-	addresses map[place][]target.Address
+// publish prints the tables, and writes what the options ask for.
+func (o options) publish(r *report) error {
+	r.WriteMarkdown(os.Stdout)
+	if err := o.save(r); err != nil || o.out == "" {
+		return err
+	}
+	charts, err := r.WriteCharts(o.out)
+	return errors.Join(err, r.writeMarkdownFile(o.out+".md", charts))
 }
 
-func (b *bench) close() error {
+// save writes what was measured so far, so that a comparison that is cut short is not lost: --render makes tables of it.
+func (o options) save(r *report) error {
 	var all error
-	for _, one := range slices.Backward(b.cleanup) {
-		all = errors.Join(all, one())
+	if o.json != "" {
+		all = r.WriteJSON(o.json)
+	}
+	if o.out != "" {
+		all = errors.Join(all, os.MkdirAll(filepath.Dir(o.out), 0o755), r.WriteJSON(o.out+".json"))
 	}
 	return all
 }
 
-func (b *bench) setUp(ctx context.Context) error {
-	for i := range nodes {
-		b.addresses[ownAddress] = append(b.addresses[ownAddress], target.Address{Host: fmt.Sprintf("127.0.0.%d", i+1)})
-	}
-	var hosts []string
-	for _, one := range b.addresses[ownAddress] {
-		hosts = append(hosts, one.Host)
-	}
-	keys, err := b.subdirectory("t")
-	if err != nil {
-		return err
-	}
-	if b.target, err = target.Spawn(ctx, target.Options{Dir: keys, Embedded: b.embedded, Addresses: hosts}); err != nil {
-		return err
-	}
-	b.cleanup = append(b.cleanup, b.target.Close)
-	for i := range b.addresses[ownAddress] {
-		b.addresses[ownAddress][i].Port = b.target.Port
-	}
-	b.addresses[oneNode] = b.addresses[ownAddress][:1]
-	b.addresses[oneNodeBulk] = b.addresses[oneNode]
-	b.addresses[sameAddress] = slices.Repeat(b.addresses[oneNode], nodes)
-
-	if b.proxy, err = b.target.Proxy(b.delay); err != nil {
-		return err
-	}
-	b.cleanup = append(b.cleanup, func() error { b.proxy.Close(); return nil })
-	for p := range places {
-		if b.counting[p], err = b.lab(p, "c", true); err != nil {
-			return err
-		}
-		if b.labs[p], err = b.lab(p, "l", b.delay != 0); err != nil {
-			return err
-		}
-	}
-	if err := b.findEngines(ctx); err != nil {
-		return err
-	}
-	return b.chooseCases()
-}
-
-// lab makes the lab of one place, directly at the target or behind the proxy.
-func (b *bench) lab(p place, prefix string, proxied bool) (*run.Lab, error) {
-	dir, err := b.subdirectory(fmt.Sprintf("%s%d", prefix, p))
+// compare runs the cases one after another, then the groups that may run beside each other, and puts all results together. What was
+// measured before something failed is returned with the error.
+func (o options) compare(ctx context.Context, p plan) (*report, error) {
+	dir, err := os.MkdirTemp("", "spindle-bench-")
 	if err != nil {
 		return nil, err
 	}
-	addresses := slices.Clone(b.addresses[p])
-	if proxied {
-		for i := range addresses {
-			addresses[i] = target.Address{Host: "127.0.0.1", Port: b.proxy.Addr().Port}
+	if o.keep {
+		fmt.Fprintln(os.Stderr, "working in", dir)
+	} else {
+		defer os.RemoveAll(dir)
+	}
+	var r *report
+	if len(p.cases) != 0 {
+		b := &bench{options: o, plan: p, dir: dir, save: o.save}
+		if r, err = b.all(ctx); r == nil || ctx.Err() != nil {
+			return r, err
 		}
 	}
-	return run.NewLab(run.Options{
-		Dir: dir, Target: b.target.Facts, Addresses: addresses, Forks: nodes, Python: b.python, Compression: p != oneNodeBulk,
-	})
-}
-
-func (b *bench) subdirectory(name string) (string, error) {
-	dir := filepath.Join(b.dir, name)
-	return dir, os.Mkdir(dir, 0o700)
-}
-
-func (b *bench) findEngines(ctx context.Context) error {
-	for name := range strings.SplitSeq(b.options.engines, ",") {
-		switch name {
-		case "stock":
-			b.engines = append(b.engines, run.Stock())
-		case "mitogen":
-			engine, err := run.Mitogen()
-			if err != nil {
-				b.notes = append(b.notes, "No column for Mitogen: "+err.Error()+".")
-				continue
-			}
-			b.engines = append(b.engines, engine)
-		case "spindle":
-			dir, err := b.subdirectory("s")
-			if err != nil {
-				return err
-			}
-			engine, err := run.Spindle(ctx, b.spindle, dir)
-			if err != nil {
-				return err
-			}
-			b.engines = append(b.engines, engine)
-		default:
-			return fmt.Errorf("there is no engine %q: use stock, mitogen or spindle", name)
-		}
-	}
-	return nil
-}
-
-func (b *bench) chooseCases() error {
-	wanted := func(name string) bool {
-		return slices.Contains(strings.Split(b.only, ","), name)
-	}
-	dir, err := b.subdirectory("p")
-	if err != nil {
-		return err
-	}
-	all, err := makeCases(dir, b.labs[oneNodeBulk].Remote(), b.only == "" || wanted("copy"))
-	if err != nil {
-		return err
-	}
-	for _, one := range all {
-		if wanted(one.name) || b.only == "" && !one.extra {
-			b.cases = append(b.cases, one)
-		}
-	}
-	if len(b.cases) == 0 {
-		return fmt.Errorf("--only %s names no case", b.only)
-	}
-	return nil
-}
-
-// measure takes the times, round by round, so that no engine has a quiet machine to itself.
-func (b *bench) measure(ctx context.Context) error {
-	for _, one := range b.cases {
-		b.rows = append(b.rows, newRow(one, b.engines))
-	}
-	for round := range b.rounds {
-		for i, one := range b.cases {
-			for j := range b.engines {
-				// Each round begins with another engine.
-				k := (j + round) % len(b.engines)
-				engine := b.engines[k]
-				b.progress("round %d of %d: %s, %s", round+1, b.rounds, one.title, engine.Title)
-				result, err := b.once(ctx, b.labs[one.place], one, engine)
-				if err != nil {
-					return err
-				}
-				b.rows[i].Engines[k].add(result)
-			}
-		}
-	}
-	return nil
-}
-
-// count runs everything once more through the counting proxy.
-func (b *bench) count(ctx context.Context) error {
-	if !b.options.count {
-		return nil
-	}
-	for i, one := range b.cases {
-		if !one.counted {
-			continue
-		}
-		for k, engine := range b.engines {
-			b.progress("counting: %s, %s", one.title, engine.Title)
-			b.proxy.Reset()
-			if _, err := b.once(ctx, b.counting[one.place], one, engine); err != nil {
-				return err
-			}
-			b.rows[i].Engines[k].Traffic = trafficOf(b.proxy.Counters())
-		}
-	}
-	return nil
-}
-
-func (b *bench) once(ctx context.Context, lab *run.Lab, one oneCase, engine run.Engine) (run.Result, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("took more than %v", runLimit))
-	defer cancel()
-	result := lab.Run(ctx, engine, one.command, one.args...)
-	err := result.Check(one.expect)
-	if err == nil && one.after != nil {
-		err = one.after()
-	}
-	if err != nil {
-		return result, fmt.Errorf("%s under %s: %w", one.name, engine.Title, err)
-	}
-	return result, nil
-}
-
-func (b *bench) progress(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-}
-
-func (b *bench) report(ctx context.Context) report {
-	r := report{
-		Taken:  time.Now().UTC().Format("2006-01-02 15:04 MST"),
-		CPUs:   runtime.NumCPU(),
-		Server: b.target.Server,
-		Rounds: b.rounds,
-		Rows:   b.rows,
-		Notes:  b.notes,
-		Delay:  b.delay.String(),
-	}
-	r.Ansible = b.labs[oneNode].Says(ctx, "ansible", "--version")
-	if binary, err := filepath.Abs(b.spindle); err == nil {
-		r.Spindle = b.labs[oneNode].Says(ctx, binary, "version")
-	}
-	return r
+	r, groupsErr := o.runGroups(ctx, dir, p, r)
+	return r, errors.Join(err, groupsErr)
 }

@@ -73,7 +73,7 @@ func (o options) show(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, machine.Close()) }()
-	line, err := machine.Proxy(o.delay)
+	line, err := machine.Proxy(o.delay, 0)
 	if err != nil {
 		return err
 	}
