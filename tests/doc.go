@@ -7,7 +7,7 @@
 //   - env: real machines out of namespaces, with sshd, accounts, and every supported version of Ansible
 //   - proxy: a bad network that counts
 //   - parity: the comparison of two runs of a playbook
-//   - playbooks: the tour and what belongs to it
+//   - playbooks: the tour and what belongs to it, and the parity playbooks, a directory for each theme
 //   - e2e: real playbooks through the multiplexer (build tag e2e)
 //   - e2e/faults: kills, broken networks, full disks, wrong passwords (build tag e2e)
 //

@@ -4,12 +4,45 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"spindle/tests/env"
 )
+
+// stack reads the memory of a process in which its arguments, its environment and its stack lie.
+func stack(t *testing.T, pid int) string {
+	t.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		t.Error(err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		var from, to int64
+		if _, err := fmt.Sscanf(line, "%x-%x", &from, &to); err != nil || !strings.HasSuffix(strings.TrimSpace(line), "[stack]") {
+			continue
+		}
+		mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		defer mem.Close()
+		b := make([]byte, to-from)
+		n, err := mem.ReadAt(b, from)
+		if err != nil && n == 0 {
+			t.Errorf("process %d: %v", pid, err)
+		}
+		if !strings.Contains(string(b[:n]), "PATH=") {
+			t.Errorf("process %d: its stack is not what it should be", pid)
+		}
+		return string(b[:n])
+	}
+	t.Errorf("process %d has no stack", pid)
+	return ""
+}
 
 // TestPasswordsAreNowhere logs in and becomes somebody with passwords, and looks for them in all that anybody could see meanwhile.
 func TestPasswordsAreNowhere(t *testing.T) {
@@ -35,6 +68,17 @@ func TestPasswordsAreNowhere(t *testing.T) {
 			}
 		}
 	}
+	// The memory that a core file has a process's arguments and environment from: where they were put when the program began, whatever it has
+	// called itself since.
+	memory := func(m *env.Machine, is string) (looked int) {
+		for _, p := range m.Processes() {
+			if p.Matches(is) {
+				canaries("the stack of "+p.String(), stack(t, p.PID))
+				looked++
+			}
+		}
+		return looked
+	}
 	const everything = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"
 	looked := make(chan string, 1)
 	r := c.Play(t, env.Play{
@@ -42,7 +86,7 @@ func TestPasswordsAreNowhere(t *testing.T) {
 		Env: []string{"MITOGEN_LOG_LEVEL=DEBUG"},
 		Started: func() {
 			go func() {
-				looked <- env.Poll(time.Minute*env.Patience(), func() string {
+				looked <- env.Poll(20*time.Second*env.Patience(), func() string {
 					// From the first moment on, not only once the task runs.
 					canaries("a process of the target", h.Exec(t, "sh", "-c", everything).Stdout)
 					canaries("a process of the controller", c.Exec(t, "sh", "-c", everything).Stdout)
@@ -52,6 +96,10 @@ func TestPasswordsAreNowhere(t *testing.T) {
 							canaries("spindle tree", tree.Stdout+tree.Stderr)
 							if !strings.Contains(tree.Stdout, "su:app") {
 								return "no hop in the tree"
+							}
+							// Two agents and their wardens, at least; and the multiplexer, which has both passwords.
+							if agents, muxes := memory(h.Machine, "mitogen:"), memory(c.Machine, "spindle serve"); agents < 4 || muxes != 1 {
+								return fmt.Sprintf("%d processes of agents and %d multiplexers were looked at", agents, muxes)
 							}
 							return ""
 						}

@@ -29,7 +29,7 @@ func line(h *env.Host, more string) string {
 
 // TestTwoLines is what a newcomer does: two lines in ansible.cfg, then an ordinary command.
 func TestTwoLines(t *testing.T) {
-	for _, v := range env.Versions {
+	for _, v := range everyVersion() {
 		t.Run(v.Name, func(t *testing.T) {
 			c, h := one(t, v)
 			for _, args := range [][]string{{"-m", "ping"}, {"-b", "-m", "command", "-a", "id -un"}} {
@@ -225,5 +225,40 @@ func TestPluginsStandWhereTheUserHasThem(t *testing.T) {
 	}
 	if o := c.ExecAs(t, env.Operator, "spindle", "tree"); o.Code != 0 {
 		t.Errorf("spindle tree, with nothing running, ended with %d: %s", o.Code, o.Stderr)
+	}
+}
+
+// TestNamesInProcessLists looks at what a target sees of who works there: user, machine and process of the controller, or nothing of that where
+// mitogen_mask_remote_name is set.
+func TestNamesInProcessLists(t *testing.T) {
+	c, h := one(t, env.Versions[0])
+	c.Write(t, env.PlayDir+"/names.yml", `
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: own
+      ansible.builtin.command: ps -ww -u {{ ansible_user }} -o args=
+    - name: become
+      ansible.builtin.command: ps -ww -u console -o args=
+      become: true
+      become_user: console
+`, 0o644)
+	inventory := ""
+	for name, vars := range map[string]string{"open": "ansible_user=deploy", "masked": "ansible_user=root mitogen_mask_remote_name=true"} {
+		inventory += fmt.Sprintf("%s ansible_host=%s ansible_python_interpreter=/usr/bin/python3 %s\n", name, h.Addr, vars)
+	}
+	for _, host := range []string{"open", "masked"} {
+		r := c.Play(t, env.Play{Strategy: "mitogen_linear", Playbook: "names.yml", Inventory: inventory, Args: []string{"--limit", host}})
+		records, err := parity.Parse(r.Records)
+		if err != nil || r.Code != 0 {
+			t.Fatalf("play: %v %v", err, r)
+		}
+		for _, task := range []string{"own", "become"} {
+			rec, _ := parity.Find(records, host, task, "ok")
+			said := fmt.Sprint(rec.Result["stdout"])
+			if open, masked := strings.Contains(said, " mitogen:"+env.Operator+"@"), strings.Contains(said, " mitogen:ansible"); open != (host == "open") || masked != (host == "masked") {
+				t.Errorf("%s, %s: %s", host, task, said)
+			}
+		}
 	}
 }

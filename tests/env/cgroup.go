@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -74,20 +75,24 @@ func hierarchies() ([]hierarchy, error) {
 
 // cgroups are the control groups of one machine: a directory in each hierarchy.
 type cgroups struct {
-	dirs  []string
-	mount string // shell commands, to be run on the machine, that mount them
+	dirs    []string
+	mount   string // shell commands, to be run on the machine, that mount them
+	managed bool   // by systemd, which wants nobody else in them
 }
 
-// newCgroups makes the groups of a machine.
-func newCgroups(name string) (*cgroups, error) {
+// newCgroups makes the groups of a machine. Those for systemd are of version 2 only.
+func newCgroups(name string, systemd bool) (*cgroups, error) {
 	hs, err := hierarchies()
 	if err != nil {
 		return nil, err
 	}
+	if systemd {
+		hs = slices.DeleteFunc(hs, func(h hierarchy) bool { return h.kind != "cgroup2" })
+	}
 	if len(hs) == 0 {
 		return nil, errors.New("no control groups are mounted here")
 	}
-	c := &cgroups{}
+	c := &cgroups{managed: systemd}
 	if len(hs) > 1 {
 		c.mount = "mount -t tmpfs -o mode=755 tmpfs sys/fs/cgroup\n"
 	}

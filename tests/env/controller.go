@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,30 +33,16 @@ type Version struct {
 // Versions are the ansible-core of Debian 12, Debian 13 and sid.
 var Versions = []Version{{"2.14", "bookworm"}, {"2.19", "trixie"}, {"2.22", "sid"}}
 
+// Oldest is the ansible of Debian 11, from before ansible-core was called so.
+var Oldest = Version{"2.10", "bullseye"}
+
 // WithEngines is a controller's version on a root that also has every container engine.
 var WithEngines = Version{"2.19", "engines"}
 
-// Root returns the root file system that carries this version: the machine's own "/" where that has it.
+// Root returns the root file system that carries this version.
 func (v Version) Root(t testing.TB) string {
 	t.Helper()
-	if v != WithEngines && v.Name == machineAnsible() {
-		return "/"
-	}
 	return RootOf(t, v.root)
-}
-
-var ansibleCore = regexp.MustCompile(`\[core (\d+\.\d+)`)
-
-// machineAnsible says which ansible-core Debian's package has put on this machine, or "".
-func machineAnsible() string {
-	out, err := run("/usr/bin/ansible-playbook", "--version")
-	if err != nil {
-		return ""
-	}
-	if m := ansibleCore.FindStringSubmatch(out); m != nil {
-		return m[1]
-	}
-	return ""
 }
 
 // Controller is the machine that runs ansible-playbook, as an ordinary user with a home of its own.
@@ -132,6 +117,12 @@ func (c *Controller) Write(t testing.TB, path, text string, mode fs.FileMode) {
 	}
 }
 
+// Put copies a directory of this machine to the controller, for the operator.
+func (c *Controller) Put(t testing.TB, from, to string) {
+	t.Helper()
+	c.copyTree(t, from, to)
+}
+
 func (c *Controller) copyTree(t testing.TB, from, to string) {
 	t.Helper()
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
@@ -194,12 +185,13 @@ func Ours(strategy string) bool { return strings.HasPrefix(strategy, "mitogen") 
 type Play struct {
 	Strategy  string            // linear, mitogen_free...
 	User      string            // who runs it; "" is the operator
-	Playbook  string            // in PlayDir
+	Playbook  string            // in PlayDir; more than one are separated by spaces
 	Inventory string            // its text
 	Args      []string          // more arguments
 	Config    map[string]string // settings of [defaults], over those of the harness
 	SSH       map[string]string // settings of [ssh_connection]
 	Env       []string
+	Stdin     string        // what it can read; "" is nothing
 	Limit     time.Duration // how long it may take; 0 is three minutes
 	Program   string        // instead of ansible-playbook: "ansible" for an ad-hoc command
 	Started   func()        // called once the process has been started
@@ -253,9 +245,7 @@ func (c *Controller) Play(t testing.TB, p Play) Run {
 	c.Write(t, PlayDir+"/hosts.ini", p.Inventory, 0o644)
 	_ = os.Remove(c.Root() + recordFile)
 	argv := append([]string{p.Program}, p.Args...)
-	if p.Playbook != "" {
-		argv = append(argv, p.Playbook)
-	}
+	argv = append(argv, strings.Fields(p.Playbook)...)
 	ctx, cancel := context.WithTimeout(context.Background(), p.Limit*Patience())
 	defer cancel()
 	env := append([]string{"ANSIBLE_CONFIG=" + PlayDir + "/ansible.cfg", "SPINDLE_TEST_RECORD=" + recordFile, "PYTHONWARNINGS=ignore"}, p.Env...)
@@ -268,6 +258,9 @@ func (c *Controller) Play(t testing.TB, p Play) Run {
 	defer out.Close()
 	defer errs.Close()
 	cmd.Stdout, cmd.Stderr = out, errs
+	if p.Stdin != "" {
+		cmd.Stdin = strings.NewReader(p.Stdin)
+	}
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%s: %v", p.Program, err)

@@ -70,7 +70,7 @@ func (m *Machine) Engine(t testing.TB, kind string) *Engine {
 	if spec.up != nil {
 		spec.up(t, e)
 	}
-	m.settle()
+	m.Settle()
 	return e
 }
 
@@ -94,7 +94,7 @@ func (e *Engine) Run(t testing.TB, name string) *Container {
 	e.On.image(t)
 	e.spec.make(t, e, name)
 	c.Machine = e.On.inner(t, name)
-	e.On.settle()
+	e.On.Settle()
 	return c
 }
 

@@ -84,8 +84,10 @@ func TestEnginesGoWithTheirMachine(t *testing.T) {
 		for _, kind := range []string{Docker, LXC, Machinectl} {
 			m.Engine(t, kind).Run(t, "in-"+kind)
 		}
-		for _, p := range everywhere(t, m.Machine) {
-			pids[p.PID] = p.String()
+		for end := time.Now().Add(10 * time.Second); len(pids) < 8 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) { // a container has just begun
+			for _, p := range everywhere(t, m.Machine) {
+				pids[p.PID] = p.String()
+			}
 		}
 		if len(pids) < 8 || cmp.Diff(before, traces(t)) == "" {
 			t.Errorf("the traces of engines are not seen: %v", pids)

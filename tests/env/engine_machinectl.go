@@ -12,7 +12,7 @@ var machinectlSpec = engineSpec{
 	up: func(t testing.TB, e *Engine) {
 		// machinectl looks for this directory before it does anything, and takes it for a sign of systemd.
 		e.On.MustExec(t, "mkdir", "-p", "/run/dbus", "/run/systemd/system", "/run/systemd/machines")
-		e.On.daemon(t, nil, []string{"test", "-S", "/run/dbus/system_bus_socket"}, "dbus-daemon", "--system", "--nofork", "--nopidfile")
+		e.On.daemon(t, nil, []string{"busctl", "--system", "list"}, "dbus-daemon", "--system", "--nofork", "--nopidfile")
 		e.On.daemon(t, nil, []string{"machinectl", "list"}, "/usr/lib/systemd/systemd-machined")
 	},
 	make: func(t testing.TB, e *Engine, name string) { e.On.nspawn(t, name, true) },

@@ -14,12 +14,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // volatile are the memory file systems of a machine. The overlay's upper layer does not see them.
 var volatile = []string{"/tmp", "/var/tmp", "/run", "/dev/shm"}
 
-// File is one path of a machine, without its times.
+// File is one path of a machine. Times of the test itself mean nothing, and are not there.
 type File struct {
 	Kind   string // file, dir, link, socket, pipe, device, gone (removed from the lower layer)
 	Mode   fs.FileMode
@@ -27,12 +28,20 @@ type File struct {
 	GID    uint32
 	Size   int64
 	Digest string // of a file's content, or a link's text
+	Time   int64  // of its last change, if that lies before this test binary was started: somebody has set it, then
 }
 
 // String shows a file on one line.
 func (f File) String() string {
-	return fmt.Sprintf("%s %v %d:%d %d %.12s", f.Kind, f.Mode, f.UID, f.GID, f.Size, f.Digest)
+	s := fmt.Sprintf("%s %v %d:%d %d %.12s", f.Kind, f.Mode, f.UID, f.GID, f.Size, f.Digest)
+	if f.Time != 0 {
+		s += time.Unix(f.Time, 0).UTC().Format(" 2006-01-02T15:04:05")
+	}
+	return s
 }
+
+// started is when this test binary was: a little earlier than any machine.
+var started = time.Now()
 
 // Files is what a machine changed or made since it was started from its layers.
 type Files map[string]File
@@ -107,6 +116,10 @@ func look(path string) (File, bool) {
 		f.Kind = "gone"
 	default:
 		f.Kind = "device"
+	}
+	// A directory's time changes with whatever is made in it.
+	if f.Kind != "dir" && info.ModTime().Before(started) {
+		f.Time = info.ModTime().Unix()
 	}
 	return f, true
 }

@@ -1,6 +1,7 @@
 package env
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ type HostOptions struct {
 
 	On      []*Segment // where it is plugged in; nil is the lab's Front
 	Engines bool       // make room for container engines; the root is then the one that has them
+	Systemd bool       // process 1 is systemd, and with it come the bus, polkit and machined; from the same root
 }
 
 // Host is a target machine with a real sshd.
@@ -35,6 +37,7 @@ type Host struct {
 	KnownKey string // its line in a known_hosts file, with all its addresses
 
 	legs []leg
+	spec machineSpec
 }
 
 // AddrOn is the host's address on a segment, or "".
@@ -58,6 +61,10 @@ func (l *Lab) Host(t testing.TB, o HostOptions) *Host {
 		o.Root = RootOf(t, "engines")
 		inner = layerOf(t, o.Root, "target")
 	}
+	if o.Systemd {
+		o.Root = RootOf(t, "engines")
+		o.Boot += bootSystemd
+	}
 	if o.On == nil {
 		o.On = []*Segment{l.Front()}
 	}
@@ -80,7 +87,13 @@ func (l *Lab) Host(t testing.TB, o HostOptions) *Host {
 	for _, s := range o.SSHD {
 		sshd += " -o '" + s + "'"
 	}
-	h.Machine = l.start(t, machineSpec{
+	argv := []string{"/bin/sh", "-c", o.Boot + "\n" + sshd}
+	if o.Systemd {
+		argv[2] = o.Boot + "\n(" + sshd + ") &\n" + execSystemd
+	}
+	h.spec = machineSpec{
+		systemd: o.Systemd,
+
 		name:   o.Name,
 		layer:  layerOf(t, o.Root, "target"),
 		inner:  inner,
@@ -106,10 +119,34 @@ func (l *Lab) Host(t testing.TB, o HostOptions) *Host {
 			return nil
 		},
 		plug: func(pid int) error { return plug(pid, h.legs) },
-		argv: []string{"/bin/sh", "-c", o.Boot + "\n" + sshd},
+		argv: argv,
 		up:   "Server listening on",
-	})
+	}
+	h.Machine = l.start(t, h.spec)
+	if o.Systemd {
+		h.systemdUp(t)
+	}
 	return h
+}
+
+// Restart waits until process 1 of the host has ended, which ends the host, and starts it again as the same machine: with the files, keys and
+// addresses that it had, but nothing in memory. Nobody else may use the host meanwhile.
+func (h *Host) Restart(ctx context.Context) error {
+	select {
+	case <-h.dead:
+	case <-ctx.Done():
+		return fmt.Errorf("%s does not go down: %w", h.Name, context.Cause(ctx))
+	}
+	for _, g := range h.legs {
+		_ = g.segment.ip("link", "del", g.port) // the kernel may not have come to it yet
+	}
+	m, err := h.lab.boot(h.spec, h.dir)
+	if err != nil {
+		return fmt.Errorf("%s does not come up again: %w", h.Name, err)
+	}
+	m.log.add(h.log.String())
+	h.Machine = m
+	return nil
 }
 
 // Unplug cuts the host's network cables (or plugs them in again): packets vanish, nothing is closed.

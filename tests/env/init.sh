@@ -1,6 +1,6 @@
 # Process 1 of a machine, until it execs the machine's own. The environment gives NAME, LOWER, UPPER, WORK and POINT;
-# a line on standard input says that the network is plugged in. Where engines are to run, CGROUPS has the commands that mount
-# the control groups, and INNER the layers that containers are made of.
+# a line on standard input says that the network is plugged in. Where engines are to run, or systemd, CGROUPS has the commands
+# that mount the control groups, and INNER the layers that containers are made of.
 set -eu
 hostname "$NAME"
 mount --make-rprivate /
@@ -25,8 +25,8 @@ mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mount -t tmpfs -o mode=1777 tmpfs var/tmp
 mkdir run/sshd run/lock
+eval "${CGROUPS-}"
 if [ -n "${INNER-}" ]; then
-	eval "$CGROUPS"
 	mkdir -p opt/inner
 	mount -t overlay -o "ro,lowerdir=$INNER" overlay opt/inner
 	# An overlay cannot be stacked on this one for writing, and what an engine stores is not what the machine changed.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -266,8 +267,14 @@ func sweep(base string) {
 // Cleanup removes what this process still has on disk. Call it at the end of TestMain.
 func Cleanup() { _ = removeAll(scratch()) }
 
-// Main is the body of a TestMain: it runs the tests and removes what they shared.
+// Main is the body of a TestMain: it runs the tests and removes what they shared. What the tests start has the signals of a login, also where
+// the tests themselves were started with nohup, or as a job in the background.
 func Main(m *testing.M) int {
 	defer Cleanup()
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s) // a program that is started does not inherit a handler
+		}
+	}
 	return m.Run()
 }

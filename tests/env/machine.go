@@ -53,6 +53,7 @@ type machineSpec struct {
 	name    string
 	layer   *layer
 	inner   *layer // what containers on the machine are made of, where it runs engines
+	systemd bool   // it has control groups as systemd wants them
 	ownNet  bool
 	prepare func(upper string) error // writes into the upper layer before the machine starts
 	plug    func(pid int) error      // connects the network
@@ -63,27 +64,54 @@ type machineSpec struct {
 // start brings a machine up and waits until it is ready.
 func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
 	t.Helper()
-	m := &Machine{Name: s.name, lab: l, layer: s.layer, dir: filepath.Join(l.dir, fmt.Sprintf("%s.%d", s.name, machineCount.Add(1))), dead: make(chan struct{}), log: &tail{}}
+	dir := filepath.Join(l.dir, fmt.Sprintf("%s.%d", s.name, machineCount.Add(1)))
+	upper := filepath.Join(dir, "upper")
+	err := os.MkdirAll(upper, 0o755)
+	if err == nil && s.prepare != nil {
+		err = s.prepare(upper)
+	}
+	var m *Machine
+	if err == nil {
+		m, err = l.boot(s, dir)
+	}
+	if errors.Is(err, errNoCgroups) {
+		Unavailable(t, err.Error())
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s printed:\n%s", s.name, m.log.last(15))
+		}
+	})
+	return m
+}
+
+// errNoCgroups is what a machine for engines cannot do without.
+var errNoCgroups = errors.New("engines need control groups")
+
+// boot starts a machine over what is in a directory: a new one, or one that has been up before.
+func (l *Lab) boot(s machineSpec, dir string) (*Machine, error) {
+	m := &Machine{Name: s.name, lab: l, layer: s.layer, dir: dir, dead: make(chan struct{}), log: &tail{}}
 	upper, work, point := filepath.Join(m.dir, "upper"), filepath.Join(m.dir, "work"), filepath.Join(m.dir, "root")
 	for _, d := range []string{upper, work, point} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
-			t.Fatalf("%s: %v", s.name, err)
-		}
-	}
-	if s.prepare != nil {
-		if err := s.prepare(upper); err != nil {
-			t.Fatalf("%s: %v", s.name, err)
+			return nil, err
 		}
 	}
 	flags := uintptr(unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWPID)
 	argv := append([]string{"/bin/sh", "-c", initScript, "init"}, s.argv...)
 	env := []string{"NAME=" + s.name, "LOWER=" + s.layer.lower(), "UPPER=" + upper, "WORK=" + work, "POINT=" + point, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
-	if s.inner != nil {
+	if s.inner != nil || s.systemd {
 		var err error
-		if m.cgroups, err = newCgroups(filepath.Base(m.dir)); err != nil {
-			Unavailable(t, fmt.Sprintf("engines need control groups: %v", err))
+		if m.cgroups, err = newCgroups(filepath.Base(m.dir), s.systemd); err != nil {
+			return nil, fmt.Errorf("%w: %w", errNoCgroups, err)
 		}
-		env = append(env, "INNER="+s.inner.lower(), "CGROUPS="+m.cgroups.mount)
+		env = append(env, "CGROUPS="+m.cgroups.mount)
+		if s.inner != nil {
+			env = append(env, "INNER="+s.inner.lower())
+		}
 		argv = m.cgroups.enter(append([]string{"unshare", "--cgroup", "--"}, argv...)...)
 	}
 	if s.ownNet {
@@ -96,16 +124,16 @@ func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
 	cmd.Env = append(os.Environ(), env...)
 	plugged, err := cmd.StdinPipe()
 	if err != nil {
-		t.Fatalf("%s: %v", s.name, err)
+		return nil, err
 	}
 	// A pipe of our own: Wait must not depend on whoever inherits standard error on the machine.
 	r, w, err := os.Pipe()
 	if err != nil {
-		t.Fatalf("%s: %v", s.name, err)
+		return nil, err
 	}
 	cmd.Stdout, cmd.Stderr = w, w
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("%s: %v", s.name, err)
+		return nil, err
 	}
 	w.Close()
 	m.cmd, m.pid = cmd, cmd.Process.Pid
@@ -117,7 +145,7 @@ func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
 	go func() { _ = cmd.Wait(); close(m.dead) }()
 	if s.plug != nil {
 		if err := s.plug(m.pid); err != nil {
-			t.Fatalf("%s: %v", s.name, err)
+			return nil, err
 		}
 	}
 	fmt.Fprintln(plugged, "plugged")
@@ -125,19 +153,14 @@ func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
 	select {
 	case <-ready:
 	case <-m.dead:
-		t.Fatalf("%s ended while starting:\n%s", s.name, m.log)
-	case <-time.After(stepLimit):
-		t.Fatalf("%s was not ready after %v:\n%s", s.name, stepLimit, m.log)
+		return nil, fmt.Errorf("it ended while starting:\n%s", m.log)
+	case <-time.After(stepLimit * Patience()):
+		return nil, fmt.Errorf("it was not ready after %v:\n%s", stepLimit*Patience(), m.log)
 	}
 	if m.nsid, err = os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", m.pid)); err != nil {
-		t.Fatalf("%s: %v", s.name, err)
+		return nil, err
 	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("%s printed:\n%s", s.name, m.log.last(15))
-		}
-	})
-	return m
+	return m, nil
 }
 
 // follow keeps the last of what process 1 prints, and reports the line that says it is ready.
@@ -200,7 +223,10 @@ func (m *Machine) Command(ctx context.Context, user, dir string, env []string, a
 	}
 	args = append(append([]string{"nsenter"}, args...), append(env, argv...)...)
 	if m.cgroups != nil {
-		args = m.cgroups.enter(append([]string{"nsenter", "-C"}, args[1:]...)...)
+		args = append([]string{"nsenter", "-C"}, args[1:]...)
+		if !m.cgroups.managed {
+			args = m.cgroups.enter(args...)
+		}
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

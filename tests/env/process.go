@@ -133,7 +133,7 @@ func Poll(limit time.Duration, ask func() string) string {
 
 // Quiet waits until nothing runs on the machine but process 1 and its engines' daemons, and reports what still does when the limit has passed.
 func (m *Machine) Quiet(limit time.Duration) string {
-	return Poll(limit, func() string {
+	return Poll(limit*Patience(), func() string {
 		var b strings.Builder
 		for _, p := range m.Processes() {
 			if !m.belongs(p) {
@@ -144,8 +144,8 @@ func (m *Machine) Quiet(limit time.Duration) string {
 	})
 }
 
-// settle takes everything that runs now for the machine's own: Quiet says nothing of it.
-func (m *Machine) settle() {
+// Settle takes everything that runs now for the machine's own: Quiet says nothing of it.
+func (m *Machine) Settle() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.settled = map[int]bool{}

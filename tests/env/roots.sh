@@ -3,12 +3,16 @@
 #
 #   roots.sh [NAME...]        build what is missing (default: trixie sid) and print the directory of each
 #   roots.sh --path NAME      print the directory of one root, building nothing
+#   roots.sh --mirror         print the Debian archive that apt uses on this machine
 #   roots.sh --clean [NAME..] remove roots
 #
-# trixie    controller and target: ansible-core 2.19, Python 3.13
-# sid       controller and target: ansible-core 2.22, Python 3.14
-# bullseye  target only: Python 2.7 and 3.9, doas in its first packaging
-# engines   trixie with every container engine of Debian's and, under /opt/collections, the stock connection plugins for them
+# bookworm  controller and target: ansible-core 2.14, Python 3.11
+# trixie    controller and target: ansible-core 2.19, Python 3.13, sudo-rs
+# sid       controller and target: ansible-core 2.22, Python 3.14, sudo-rs and its su
+# bullseye  controller and target: the core of ansible 2.10, Python 2.7 and 3.9, doas in its first packaging
+# workshop  target only, of bookworm (Python 3.11): whatever the modules of ansible.builtin want to find on a machine
+# engines   trixie with every container engine of Debian's, systemd with what asks for passwords, a Kerberos server, and, under
+#           /opt/collections, the stock connection and become plugins for them, and ansible.posix
 #
 # The directory is SPINDLE_TEST_ROOTS (default /var/cache/spindle-tests/roots). A root is built beside its place and
 # renamed when it is whole; NAME.done holds the key it was built from (its suite, packages and options), so a changed
@@ -22,20 +26,24 @@ wait_limit=${SPINDLE_TEST_ROOTS_WAIT:-900} # seconds to wait for another builder
 say() { printf 'roots.sh: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-ansible='ansible-core,python3,openssh-server,openssh-client,sudo,opendoas,sshpass,procps,iproute2'
+all='bullseye bookworm trixie sid engines workshop'
+ansible='ansible-core,python3,openssh-server,openssh-client,sudo,opendoas,sshpass,procps,iproute2,rsync'
 
 packages_of() {
 	case $1 in
-	trixie | sid) echo "$ansible" ;;
-	engines) echo "$ansible,docker.io,docker-cli,podman,runc,buildah,lxc,python3-lxc,lxd,lxd-client,incus-base,incus-client,systemd-container,dbus,kubernetes-client" ;;
-	bullseye) echo python2.7,python3,openssh-server,openssh-client,sudo,doas,procps ;;
-	*) die "no such root: $1 (known: trixie sid bullseye engines)" ;;
+	bookworm) echo "$ansible" ;;
+	trixie | sid) echo "$ansible,sudo-rs" ;;
+	engines) echo "$ansible,polkitd,krb5-kdc,krb5-admin-server,krb5-user,docker.io,docker-cli,podman,runc,buildah,lxc,python3-lxc,lxd,lxd-client,incus-base,incus-client,systemd-container,dbus,kubernetes-client" ;;
+	bullseye) echo python2.7,python3,python3-yaml,python3-jinja2,python3-packaging,python3-cryptography,openssh-server,openssh-client,sudo,doas,procps ;;
+	workshop) echo python3,openssh-server,openssh-client,sudo,opendoas,procps,iproute2,python3-apt,python3-debian,python3-pexpect,python3-pip,python3-virtualenv,git,subversion,cron,iptables,gnupg,debconf-utils,unzip,zip,xz-utils,bzip2,file,acl ;;
+	*) die "no such root: $1 (known: $all)" ;;
 	esac
 }
 
 suite_of() {
 	case $1 in
 	engines) echo trixie ;;
+	workshop) echo bookworm ;;
 	*) echo "$1" ;;
 	esac
 }
@@ -48,7 +56,15 @@ APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq -o APT::Sandbox::User=root downloa
 mkdir -p "$1/opt/collections"
 from=./usr/lib/python3/dist-packages/ansible_collections
 dpkg-deb --fsys-tarfile ansible_*.deb | tar -x -C "$1/opt/collections" --strip-components=5 --exclude="*/plugins/modules" --exclude="*/tests" \
-	--exclude="*/docs" --exclude="*/changelogs" $from/community/docker $from/community/general $from/containers/podman $from/kubernetes/core'
+	--exclude="*/docs" --exclude="*/changelogs" $from/community/docker $from/community/general $from/containers/podman $from/kubernetes/core
+dpkg-deb --fsys-tarfile ansible_*.deb | tar -x -C "$1/opt/collections" --strip-components=5 $from/ansible/posix/plugins $from/ansible/posix/meta'
+
+# oldest is a hook that unpacks the core from Debian 11's package ansible, which has all the collections in it.
+# shellcheck disable=SC2016 # for the shell that mmdebstrap runs it with
+oldest='set -eu
+d=$(mktemp -d); trap "rm -rf $d" EXIT; chmod 755 "$d"; cd "$d"
+APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq -o APT::Sandbox::User=root download ansible
+dpkg-deb --fsys-tarfile ansible_*.deb | tar -x -C "$1" ./usr/lib/python3/dist-packages/ansible ./usr/bin'
 
 # mirror prints the first Debian archive that apt uses here, in either format of its sources.
 mirror() {
@@ -80,9 +96,11 @@ build() {
 		proxy=$(apt-config dump --format '%v%n' "Acquire::$scheme::Proxy" 2>/dev/null | head -n1)
 		[ -z "$proxy" ] || set -- "$@" "--aptopt=Acquire::$scheme::Proxy \"$proxy\""
 	done
-	if [ "$name" = engines ]; then
-		set -- "$@" "--customize-hook=$collections"
-	fi
+	case $name in
+	engines) set -- "$@" "--customize-hook=$collections" ;;
+	bullseye) set -- "$@" "--customize-hook=$oldest" ;;
+	*) ;;
+	esac
 	start=$(date +%s)
 	log=$dir/$name.log
 	if ! mmdebstrap "$@" "$(suite_of "$name")" "$new" "$m" >"$log" 2>&1 </dev/null; then
@@ -137,16 +155,21 @@ case ${1-} in
 	echo "$dir/${2:?which root?}"
 	exit
 	;;
+--mirror)
+	mirror
+	exit
+	;;
 --clean)
 	shift
-	[ $# -gt 0 ] || set -- trixie sid bullseye engines
+	# shellcheck disable=SC2086 # they are words
+	[ $# -gt 0 ] || set -- $all
 	for n in "$@"; do
 		packages_of "$n" >/dev/null
 		rm -rf "${dir:?}/$n" "$dir/$n.done" "$dir/$n.log"
 	done
 	exit
 	;;
--*) die "usage: roots.sh [NAME...] | --path NAME | --clean [NAME...]" ;;
+-*) die "usage: roots.sh [NAME...] | --path NAME | --mirror | --clean [NAME...]" ;;
 esac
 [ $# -gt 0 ] || set -- trixie sid
 for n in "$@"; do

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -21,7 +22,7 @@ type streams struct {
 }
 
 // serveExec runs a program in a pod, over whichever protocol kubectl asks for.
-func serveExec(w http.ResponseWriter, r *http.Request, prefix []string) {
+func serveExec(w http.ResponseWriter, r *http.Request, prefix []string, env ...string) {
 	q := r.URL.Query()
 	yes := func(key string) bool { b, _ := strconv.ParseBool(q.Get(key)); return b }
 	if c := q.Get("container"); c != "main" && c != "side" {
@@ -33,6 +34,7 @@ func serveExec(w http.ResponseWriter, r *http.Request, prefix []string) {
 		return
 	}
 	argv := append(slices.Clone(prefix), q["command"]...)
+	env = append(env, "KUBE_CONTAINER="+q.Get("container"))
 	want := []string{"error"}
 	for _, name := range []string{"stdin", "stdout", "stderr"} {
 		if yes(name) {
@@ -41,9 +43,9 @@ func serveExec(w http.ResponseWriter, r *http.Request, prefix []string) {
 	}
 	switch {
 	case websocket.IsWebSocketUpgrade(r):
-		overWebSocket(w, r, want, argv)
+		overWebSocket(w, r, want, argv, env)
 	case strings.EqualFold(r.Header.Get("Upgrade"), "SPDY/3.1"):
-		overSPDY(w, r, want, argv)
+		overSPDY(w, r, want, argv, env)
 	default:
 		fail(w, http.StatusBadRequest, "BadRequest", "an upgrade is needed")
 	}
@@ -51,9 +53,9 @@ func serveExec(w http.ResponseWriter, r *http.Request, prefix []string) {
 
 // run runs the program to its end and says what became of it, as kubectl wants to read it. A program whose kubectl has gone away reads the end of
 // its input, and nothing else happens to it: that is how it is in a cluster.
-func run(argv []string, s streams) []byte {
+func run(argv, env []string, s streams) []byte {
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Stdout, cmd.Stderr = s.stdout, s.stderr
+	cmd.Stdout, cmd.Stderr, cmd.Env = s.stdout, s.stderr, append(os.Environ(), env...)
 	var err error
 	if s.stdin != nil {
 		var in io.WriteCloser

@@ -7,11 +7,14 @@
 // there. The name is repeated on standard output once it is known; the first line of output is the address, when the server
 // listens.
 //
+// A program in a pod finds in its environment how it was asked for: KUBE_NAMESPACE, KUBE_CONTAINER and KUBE_ACCOUNT.
+//
 // It is a module of its own so that the project needs none of what it imports.
 package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -27,12 +30,17 @@ type object = map[string]any
 
 // server has the pods by name, all of them in whichever namespace they are asked for.
 type server struct {
-	mu   sync.Mutex
-	pods map[string][]string
+	token, login string // who may ask; empty for anybody. A login is user:password
+	mu           sync.Mutex
+	pods         map[string][]string
 }
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:0", "address to listen on")
+	s := &server{pods: map[string][]string{}}
+	flag.StringVar(&s.token, "token", "", "the token that requests must have, or else the login")
+	flag.StringVar(&s.login, "login", "", "user:password")
+	certs := flag.String("certs", "", "directory to write ca.pem, client.pem and client.key to: who shows that certificate may ask, too")
 	flag.Parse()
 	log.SetFlags(0)
 	log.SetPrefix("kubeapi: ")
@@ -40,8 +48,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	s := &server{pods: map[string][]string{}}
-	go func() { log.Fatal(http.Serve(l, s)) }()
+	// kubectl shows its credentials to nobody without TLS. The protocols of exec are of HTTP/1.1.
+	config := certify(l.Addr(), *certs)
+	web := &http.Server{Handler: s, TLSConfig: config, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}}
+	go func() { log.Fatal(web.ServeTLS(l, "", "")) }()
 	fmt.Println(l.Addr())
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
@@ -57,7 +67,10 @@ func main() {
 // ServeHTTP answers the few requests that kubectl makes on its way to a pod.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := strings.Split(strings.Trim(r.URL.Path, "/"), "/") // api v1 namespaces NAMESPACE pods POD exec
+	account := s.account(r)
 	switch {
+	case account == "":
+		fail(w, http.StatusUnauthorized, "Unauthorized", "Unauthorized")
 	case r.URL.Path == "/version":
 		answer(w, object{"major": "1", "minor": "32", "gitVersion": "v1.32.0"})
 	case r.URL.Path == "/api":
@@ -78,12 +91,28 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(p) == 6 && p[4] == "pods" && s.command(p[5]) != nil:
 		answer(w, pod(p[3], p[5]))
 	case len(p) == 7 && p[4] == "pods" && p[6] == "exec" && s.command(p[5]) != nil:
-		serveExec(w, r, s.command(p[5]))
+		serveExec(w, r, s.command(p[5]), "KUBE_NAMESPACE="+p[3], "KUBE_ACCOUNT="+account)
 	case len(p) >= 6 && p[4] == "pods":
 		fail(w, http.StatusNotFound, "NotFound", fmt.Sprintf("pods %q not found", p[5]))
 	default:
 		fail(w, http.StatusNotFound, "NotFound", "the server could not find the requested resource")
 	}
+}
+
+// account is who asks, or nothing if it is nobody who may.
+func (s *server) account(r *http.Request) string {
+	user, password, _ := r.BasicAuth()
+	switch {
+	case r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
+		return r.TLS.PeerCertificates[0].Subject.CommonName
+	case s.token == "" && s.login == "":
+		return "anybody"
+	case s.token != "" && r.Header.Get("Authorization") == "Bearer "+s.token:
+		return "token"
+	case s.login != "" && user+":"+password == s.login:
+		return user
+	}
+	return ""
 }
 
 func (s *server) command(pod string) []string {

@@ -25,7 +25,7 @@ type readAhead struct {
 func (c readAhead) Read(b []byte) (int, error) { return c.r.Read(b) }
 
 // overSPDY is what kubectl has always spoken: kubectl opens a stream for each of stdin, stdout, stderr, and one for how it ended.
-func overSPDY(w http.ResponseWriter, r *http.Request, want, argv []string) {
+func overSPDY(w http.ResponseWriter, r *http.Request, want, argv, env []string) {
 	if !slices.Contains(r.Header.Values(versionHeader), spdyProtocol) {
 		fail(w, http.StatusForbidden, "Forbidden", "no common version of the protocol")
 		return
@@ -76,7 +76,7 @@ func overSPDY(w http.ResponseWriter, r *http.Request, want, argv []string) {
 	if errs := by["stderr"]; errs != nil {
 		s.stderr = errs
 	}
-	status := run(argv, s)
+	status := run(argv, env, s)
 	for _, name := range []string{"stdout", "stderr"} {
 		if s := by[name]; s != nil {
 			_ = s.Close()

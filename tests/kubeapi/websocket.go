@@ -21,7 +21,7 @@ const (
 )
 
 // overWebSocket is what newer versions of kubectl try first: all streams are messages on one connection.
-func overWebSocket(w http.ResponseWriter, r *http.Request, want, argv []string) {
+func overWebSocket(w http.ResponseWriter, r *http.Request, want, argv, env []string) {
 	up := websocket.Upgrader{Subprotocols: []string{"v5.channel.k8s.io"}, CheckOrigin: func(*http.Request) bool { return true }}
 	if !slices.Contains(websocket.Subprotocols(r), up.Subprotocols[0]) {
 		fail(w, http.StatusForbidden, "Forbidden", "no common version of the protocol")
@@ -62,7 +62,7 @@ func overWebSocket(w http.ResponseWriter, r *http.Request, want, argv []string) 
 			}
 		}
 	}()
-	status := run(argv, s)
+	status := run(argv, env, s)
 	in.Close()
 	_, _ = channel{conn, &mu, channelError}.Write(status)
 	mu.Lock()

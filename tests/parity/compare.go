@@ -12,11 +12,14 @@ import (
 // Rule says that something of a result may differ, and why.
 type Rule struct {
 	Why  string
+	Doc  string // the heading of docs/differences.md, for what Spindle does otherwise on purpose
 	Task string // regular expression on "play / task / event"; "" is every one
 	Path string // regular expression on a key's path, as ansible_facts.ansible_env.SHLVL; "" is every path
 	From string // regular expression to be rewritten to To; "" drops the key altogether
 	To   string
 	Set  bool // the order of the list at Path means nothing
+	Text bool // holds for what is printed, and not for results
+	Gone bool // texts of lists that From matches do not count at all
 }
 
 // compiled is a rule ready for use.
@@ -72,6 +75,7 @@ func flatten(out map[string]string, rules []*compiled, task, path string, v any)
 		if len(v) == 0 {
 			out[path] = "[]"
 		}
+		v = without(v, rules, task, path)
 		for _, r := range rules {
 			if r.Set && r.applies(task, path) {
 				v = slices.Clone(v)
@@ -83,7 +87,7 @@ func flatten(out map[string]string, rules []*compiled, task, path string, v any)
 		}
 	case string:
 		for _, r := range rules {
-			if r.from != nil && r.applies(task, path) {
+			if r.from != nil && !r.Gone && !r.Text && r.applies(task, path) {
 				v = r.from.ReplaceAllString(v, r.To)
 			}
 		}
@@ -94,17 +98,56 @@ func flatten(out map[string]string, rules []*compiled, task, path string, v any)
 	}
 }
 
-// Compare lists how the second run differs from the first, one line a difference. The lines name the host, the task and the key.
+// without leaves out the elements of a list that do not count.
+func without(list []any, rules []*compiled, task, path string) []any {
+	for _, r := range rules {
+		if r.Gone && len(list) > 0 && r.applies(task, path) {
+			list = slices.DeleteFunc(slices.Clone(list), func(e any) bool {
+				s, ok := e.(string)
+				return ok && r.from.MatchString(s)
+			})
+		}
+	}
+	return list
+}
+
+// Compare lists how the second run differs from the first, one line a difference. The lines name the playbook where a run had several,
+// the host, the task and the key.
 func Compare(want, got []Record, rules []Rule) []string {
 	cs := compile(rules)
-	hosts := map[string]bool{}
+	want, got = lastRecaps(want), lastRecaps(got)
+	books, hosts := map[string]bool{}, map[string]bool{}
 	for _, r := range slices.Concat(want, got) {
-		hosts[r.Host] = true
+		books[r.Playbook], hosts[r.Host] = true, true
 	}
 	delete(hosts, "") // plays and handlers beginning: how often depends on the strategy, and on nothing else
 	var out []string
-	for _, h := range slices.Sorted(maps.Keys(hosts)) {
-		out = append(out, compareHost(h, Of(want, h), Of(got, h), cs)...)
+	for _, b := range slices.Sorted(maps.Keys(books)) {
+		wantIn, gotIn := In(want, b), In(got, b)
+		for _, h := range slices.Sorted(maps.Keys(hosts)) {
+			name := h
+			if len(books) > 1 {
+				name = b + ".yml: " + h
+			}
+			out = append(out, compareHost(name, Of(wantIn, h), Of(gotIn, h), cs)...)
+		}
+	}
+	return out
+}
+
+// lastRecaps leaves out all recaps but each host's last. A run has one behind each playbook, and they add up.
+func lastRecaps(rs []Record) []Record {
+	last := map[string]int{}
+	for i, r := range rs {
+		if r.Event == "recap" {
+			last[r.Host] = i
+		}
+	}
+	var out []Record
+	for i, r := range rs {
+		if r.Event != "recap" || last[r.Host] == i {
+			out = append(out, r)
+		}
 	}
 	return out
 }

@@ -9,6 +9,9 @@
 // string to a fixed word, so that the rest of the string still counts. There are rules for what any two runs may differ in
 // ([Times]), and a second, short list of what Spindle does differently on purpose ([Chosen]). Whatever is in neither list is a failure.
 //
+// [Printed] and [Said] compare what was printed, [Files] are the rules for file systems. A [Playbook] says in comments how it wants to be run,
+// [Batches] are the runs that the playbooks of a theme need, and a [Report] shows the differences of one.
+//
 // How the rules are tested: the stock strategy is compared with itself on fresh machines, which shows that [Times] is
 // complete; unit tests change one value each and show that the comparison notices.
 package parity

@@ -1,6 +1,7 @@
 package parity
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -79,12 +80,46 @@ func TestRulesKeepTheRestOfAString(t *testing.T) {
 	}
 }
 
+func TestAModuleHasOneFile(t *testing.T) {
+	stock := "/tmp/ansible_ansible.legacy.uri_payload_phluivi6/ansible_ansible.legacy.uri_payload.zip/ansible/modules/uri.py:391: DeprecationWarning: 'cgi' goes\n" +
+		"Traceback (most recent call last):\n  File \"/tmp/x.zip/y.py\", line 9, in compile\nre.error: missing )\n"
+	ours := "/nonexistent/ansible_payload.zip/ansible/modules/uri.py:391: DeprecationWarning: 'cgi' goes\n" +
+		"Traceback (most recent call last):\n  File \"/nonexistent/y.py\", line 9, in compile\n    p = _parse()\nre.error: missing )\n"
+	if a, b := Rewrite(stock, All()), Rewrite(ours, All()); a != b {
+		t.Errorf("%q is not %q", a, b)
+	}
+}
+
 func TestASetHasNoOrder(t *testing.T) {
 	a := parse(t, `{"event":"ok","host":"h","result":{"ansible_interfaces":["lo","eth0"],"list":[1,2]}}`+"\n")
 	b := parse(t, `{"event":"ok","host":"h","result":{"ansible_interfaces":["eth0","lo"],"list":[2,1]}}`+"\n")
 	want := []string{"h:  /  / ok #1: list.0: 2, want 1", "h:  /  / ok #1: list.1: 1, want 2"}
 	if d := cmp.Diff(want, Compare(a, b, Times)); d != "" {
 		t.Errorf("mismatch (-want +got):\n%s", d)
+	}
+}
+
+func TestWhatAnyTwoRunsDifferInIsForgiven(t *testing.T) {
+	for _, c := range []struct{ task, stock, ours, other string }{
+		{
+			"pause", `"stdout_lines":["Paused for 1.01 seconds"]`, `"stdout_lines":["Paused for 1.02 seconds"]`,
+			`"stdout_lines":["Paused for 1.02 seconds","more"]`,
+		},
+		{
+			"package_facts", `"msg":"no supported package manager from the following list: ['rpm', 'apt'], or no library"`,
+			`"msg":"no supported package manager from the following list: ['apt', 'rpm'], or no library"`,
+			`"msg":"no supported package manager from the following list: ['apt', 'rpm'], or no program"`,
+		},
+	} {
+		result := func(text string) []Record {
+			return parse(t, `{"event":"failed","host":"h","play":"p","task":"`+c.task+`","result":{`+text+"}}\n")
+		}
+		if d := Compare(result(c.stock), result(c.ours), Times); len(d) != 0 {
+			t.Errorf("%s: %v", c.task, d)
+		}
+		if d := Compare(result(c.stock), result(c.other), Times); len(d) != 1 {
+			t.Errorf("%s: another difference is not seen: %v", c.task, d)
+		}
 	}
 }
 
@@ -98,6 +133,43 @@ func TestEveryRuleHasAReasonAndCompiles(t *testing.T) {
 		}
 	}
 	compile(All())
+}
+
+// TestChosenDifferencesAreDocumented holds rules and docs/differences.md together.
+func TestChosenDifferencesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/differences.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unused := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if heading, ok := strings.CutPrefix(strings.TrimSpace(line), "## "); ok {
+			unused[heading] = true
+		}
+	}
+	delete(unused, "What no playbook of the comparison shows")
+	check := func(why, doc string) {
+		if !strings.Contains(string(text), "\n## "+doc+"\n") {
+			t.Errorf("docs/differences.md has no %q: %s", doc, why)
+		}
+		delete(unused, doc)
+	}
+	for _, r := range Chosen {
+		check(r.Why, r.Doc)
+	}
+	for _, r := range Files {
+		if r.Doc != "" {
+			check(r.Why, r.Doc)
+		}
+	}
+	for _, r := range Times {
+		if r.Doc != "" {
+			t.Errorf("a rule for any two runs is no choice: %s", r.Why)
+		}
+	}
+	for heading := range unused {
+		t.Errorf("no rule has to do with %q", heading)
+	}
 }
 
 func TestParseLeavesOutALineThatWasCutOff(t *testing.T) {

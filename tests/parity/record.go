@@ -9,13 +9,14 @@ import (
 
 // Record is one line of the record callback.
 type Record struct {
-	Event   string         `json:"event"` // ok, failed, skipped, unreachable, item_..., recap, play, handler
-	Play    string         `json:"play"`
-	Host    string         `json:"host"`
-	Task    string         `json:"task"`
-	Action  string         `json:"action"`
-	Ignored bool           `json:"ignored"`
-	Result  map[string]any `json:"result"`
+	Playbook string         `json:"playbook"` // its file's name without the ending
+	Event    string         `json:"event"`    // ok, failed, skipped, unreachable, item_..., recap, play, handler, notify
+	Play     string         `json:"play"`
+	Host     string         `json:"host"`
+	Task     string         `json:"task"`
+	Action   string         `json:"action"`
+	Ignored  bool           `json:"ignored"`
+	Result   map[string]any `json:"result"`
 }
 
 // identity is what makes two records of two runs the same event.
@@ -59,6 +60,17 @@ func Done(rs []Record, host string) []Record {
 	var out []Record
 	for _, r := range Of(rs, host) {
 		if r.Event == "ok" || r.Event == "item_ok" {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// In returns the records of one playbook of a run that had several, in order.
+func In(rs []Record, playbook string) []Record {
+	var out []Record
+	for _, r := range rs {
+		if r.Playbook == playbook {
 			out = append(out, r)
 		}
 	}

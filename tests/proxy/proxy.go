@@ -64,7 +64,8 @@ type Proxy struct {
 // link is one proxied connection.
 type link struct {
 	client net.Conn
-	heard  atomic.Bool // the client has received something since it last sent
+	depth  [2]atomic.Int64 // by direction: the highest flight that has been delivered
+	sent   atomic.Int64    // the client's latest flight
 
 	mu     sync.Mutex
 	server net.Conn // nil until it is dialled
@@ -180,6 +181,7 @@ func (p *Proxy) accept() {
 			return
 		}
 		l := &link{client: c}
+		l.sent.Store(1) // needs no answer before it
 		p.mu.Lock()
 		p.open[l] = struct{}{}
 		p.mu.Unlock()
@@ -230,8 +232,9 @@ func (p *Proxy) sleep(d time.Duration) bool {
 
 // parcel is a chunk on its way.
 type parcel struct {
-	due  time.Time
-	data []byte // nil at the end of the stream
+	due    time.Time
+	flight int64  // what it belongs to, or answers
+	data   []byte // nil at the end of the stream
 }
 
 // carry moves one direction of a connection: this goroutine reads, another writes what is due.
@@ -249,7 +252,7 @@ func (p *Proxy) carry(l *link, d Direction, from, to net.Conn) {
 		if n > 0 {
 			b, last := p.harm(d, offset, buf[:n])
 			offset += int64(len(b))
-			p.count(l, d, len(b))
+			flight := p.count(l, d, len(b))
 			now := time.Now()
 			if sent.Before(now) {
 				sent = now
@@ -257,9 +260,9 @@ func (p *Proxy) carry(l *link, d Direction, from, to net.Conn) {
 			if p.o.Bandwidth > 0 {
 				sent = sent.Add(time.Duration(float64(len(b)) / float64(p.o.Bandwidth) * float64(time.Second)))
 			}
-			parcels <- parcel{sent.Add(time.Duration(p.delay.Load())), b}
+			parcels <- parcel{sent.Add(time.Duration(p.delay.Load())), flight, b}
 			if last {
-				parcels <- parcel{time.Now().Add(time.Duration(p.delay.Load())), nil}
+				parcels <- parcel{due: time.Now().Add(time.Duration(p.delay.Load()))}
 				return
 			}
 		}
@@ -267,7 +270,7 @@ func (p *Proxy) carry(l *link, d Direction, from, to net.Conn) {
 			if !errors.Is(err, io.EOF) {
 				l.close()
 			}
-			parcels <- parcel{time.Now().Add(time.Duration(p.delay.Load())), nil}
+			parcels <- parcel{due: time.Now().Add(time.Duration(p.delay.Load()))}
 			return
 		}
 	}
@@ -292,16 +295,19 @@ func (p *Proxy) harm(d Direction, offset int64, b []byte) ([]byte, bool) {
 	return b, last
 }
 
-// count books a chunk that was read.
-func (p *Proxy) count(l *link, d Direction, n int) {
+// count books a chunk that was read, and returns the flight that it belongs to. Server data belongs to the latest flight that the server has
+// received; client data to the one behind the latest that it has had an answer to.
+func (p *Proxy) count(l *link, d Direction, n int) int64 {
 	if d == Down {
 		p.down.Add(int64(n))
-		return
+		return l.depth[Up].Load()
 	}
 	p.up.Add(int64(n))
-	if l.heard.Swap(false) {
+	if next := l.depth[Down].Load() + 1; next > l.sent.Load() {
+		l.sent.Store(next)
 		p.flights.Add(1)
 	}
+	return l.sent.Load()
 }
 
 // deliver writes what is due. After an error it only drains, so that the reader never blocks.
@@ -323,9 +329,7 @@ func (p *Proxy) deliver(l *link, d Direction, to net.Conn, parcels <-chan parcel
 			}
 			continue
 		}
-		if d == Down {
-			l.heard.Store(true)
-		}
+		l.depth[d].Store(c.flight)
 		if _, err := to.Write(c.data); err != nil {
 			broken = true
 			l.close()

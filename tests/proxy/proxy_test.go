@@ -151,6 +151,32 @@ func TestFlightsCountWaitingRequestsOnly(t *testing.T) {
 	}
 }
 
+// TestFlightsAreLinksOfAChain: neither an answer in pieces nor what the server says unasked makes a round trip of its own.
+func TestFlightsAreLinksOfAChain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, client, server := bubble(t, Options{Delay: 50 * time.Millisecond})
+		write(t, server, "hello") // unasked
+		read(t, client, 5)
+		write(t, client, "hello")
+		write(t, server, "unasked")
+		read(t, client, 7)
+		write(t, client, "noted") // still the first flight: nothing of it has been answered
+		read(t, server, 10)
+		for range 4 { // an answer in pieces, each of which the client does something about
+			write(t, server, "piece")
+			time.Sleep(time.Millisecond)
+		}
+		for range 4 {
+			read(t, client, 5)
+			write(t, client, "did")
+		}
+		read(t, server, 12)
+		if got := p.Counters().Flights; got != 1+1 {
+			t.Errorf("%d flights, want the handshake and one that waited", got)
+		}
+	})
+}
+
 func TestStallPassesNothingUntilHealed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, client, server := bubble(t, Options{})

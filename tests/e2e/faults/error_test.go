@@ -96,11 +96,11 @@ var troubles = []trouble{
 		name: "no Python", line: func(t *testing.T, s *scene) string {
 			return at(bad(t, s, env.HostOptions{Boot: "rm -f /usr/bin/python* /usr/local/bin/python*"}), "ansible_python_interpreter=auto_silent")
 		},
-		event: "unreachable", text: `(?i)python`, limit: 15 * time.Second,
+		event: "failed", text: `(?i)interpreter`, limit: 15 * time.Second,
 	},
 	{
 		name: "the interpreter given is not there", line: fixed("ansible_python_interpreter=/opt/none/bin/python"),
-		event: "unreachable", text: `(?i)python`, limit: 15 * time.Second,
+		event: "failed", text: `(?i)interpreter`, limit: 15 * time.Second,
 	},
 	{
 		name: "sudo wants a password", line: fixed("ansible_user=admin"), tasks: becomeTask,

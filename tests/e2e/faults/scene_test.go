@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(env.Main(m)) }
 
 // settle is how long after the end of ansible-playbook something of ours may still be there.
-var settle = time.Duration(setting("SPINDLE_TEST_SETTLE", 8)) * time.Second
+var settle = time.Duration(setting("SPINDLE_TEST_SETTLE", 8)) * time.Second * env.Patience()
 
 // scene is two targets and a controller, with what was on them before anything ran.
 type scene struct {

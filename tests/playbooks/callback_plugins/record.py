@@ -30,13 +30,14 @@ class CallbackModule(CallbackBase):
         path = os.environ.get("SPINDLE_TEST_RECORD")
         self.disabled = not path
         self.lock = threading.Lock()
+        self.playbook = ""
         self.play = ""
         if path:
             self.out = open(path, "a", 1)
 
     def line(self, **fields):
         with self.lock:
-            self.out.write(json.dumps(fields, sort_keys=True, default=str) + "\n")
+            self.out.write(json.dumps(dict(fields, playbook=self.playbook), sort_keys=True, default=str) + "\n")
 
     def result(self, event, result, **more):
         # ansible-core 2.19 renamed the attributes and warns about the old names.
@@ -45,6 +46,9 @@ class CallbackModule(CallbackBase):
         host = result.host if hasattr(type(result), "host") else result._host
         data = {k: v for k, v in dict(data).items() if not k.startswith("_ansible")}
         self.line(event=event, play=self.play, host=host.get_name(), task=task.get_name(), action=task.action, result=data, **more)
+
+    def v2_playbook_on_start(self, playbook):
+        self.playbook = os.path.splitext(os.path.basename(playbook._file_name))[0]
 
     def v2_playbook_on_play_start(self, play):
         self.play = play.get_name()
@@ -70,6 +74,9 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_item_on_skipped(self, result):
         self.result("item_skipped", result)
+
+    def v2_playbook_on_notify(self, handler, host):
+        self.line(event="notify", play=self.play, host=host.get_name(), task=handler.get_name())
 
     def v2_playbook_on_handler_task_start(self, task):
         self.line(event="handler", play=self.play, task=task.get_name())

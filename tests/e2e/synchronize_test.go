@@ -1,0 +1,121 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"spindle/tests/env"
+	"spindle/tests/parity"
+)
+
+const synchronizePlay = `
+- hosts: far
+  gather_facts: false
+  tasks:
+    - name: push
+      ansible.posix.synchronize: {src: tree/, dest: /tmp/pushed/, recursive: true}
+    - name: push again
+      ansible.posix.synchronize: {src: tree/, dest: /tmp/pushed/, recursive: true}
+    - name: push as root
+      ansible.posix.synchronize: {src: tree/, dest: /root/pushed/, owner: false, group: false}
+      become: true
+    - name: push as root by another account's login
+      ansible.posix.synchronize: {src: tree/, dest: /root/by-path/, rsync_path: sudo rsync}
+    - name: from the controller
+      ansible.posix.synchronize: {src: tree/, dest: /tmp/delegated/}
+      delegate_to: localhost
+    - name: pull
+      ansible.posix.synchronize: {mode: pull, src: /root/pushed/, dest: "{{ playbook_dir }}/pulled/"}
+      become: true
+    - name: there
+      ansible.builtin.shell: cat /root/pushed/sub/file /root/by-path/one /tmp/delegated/one; stat -c %U /root/pushed/one /tmp/pushed/one /tmp/delegated/one
+      become: true
+    - name: way
+      spindle_rsh:
+    - name: root's way
+      spindle_rsh:
+      become: true
+      register: way
+    - name: as ssh
+      ansible.builtin.shell: |
+        {{ way.command }} -p 22 -l nobody -o A=b far id -un
+        printf 'a\nb' | {{ way.command }} far 'cat; echo complaint >&2; exit 7' 2>&1
+        echo " $?"
+        head -c 3000000 /dev/zero | {{ way.command }} far cat | wc -c
+        {{ way.command }} -n far cat
+      delegate_to: localhost
+    - name: rsync by itself
+      ansible.builtin.command: rsync -a -e '{{ way.command }}' tree/ anything:/root/by-hand/
+      delegate_to: localhost
+    - name: missing
+      ansible.posix.synchronize: {src: tree/nothing, dest: /tmp/x}
+      ignore_errors: true
+`
+
+// TestSynchronizeHasNoLoginOfItsOwn moves trees to a host behind another one: rsync goes by the connections that are there.
+func TestSynchronizeHasNoLoginOfItsOwn(t *testing.T) {
+	l := env.New(t)
+	back := l.Segment(t)
+	root := env.WithEngines.Root(t)
+	gate := l.Host(t, env.HostOptions{Name: "gate", Root: root, On: []*env.Segment{l.Front(), back}})
+	far := l.Host(t, env.HostOptions{Name: "far", Root: root, On: []*env.Segment{back}})
+	c := l.Controller(t, env.WithEngines, gate, far)
+	gate.Trust(t, "deploy", far)
+	c.Write(t, env.PlayDir+"/sync.yml", synchronizePlay, 0o644)
+	for path, text := range map[string]string{"one": "1\n", "sub/file": "2\n", "big": strings.Repeat("x", 3<<20)} {
+		c.Write(t, env.PlayDir+"/tree/"+path, text, 0o644)
+	}
+	plugins := strings.TrimSuffix(c.InstallSpindle(t), "strategy")
+	r := c.Play(t, env.Play{
+		Strategy: "mitogen_linear", Playbook: "sync.yml",
+		Inventory: fmt.Sprintf("gate ansible_host=%s\nfar ansible_host=%s mitogen_via=gate\nlocalhost ansible_connection=local\n"+
+			"[all:vars]\nansible_user=deploy\nansible_python_interpreter=/usr/bin/python3\n", gate.Addr, far.Addr),
+		Config: map[string]string{"collections_path": "/opt/collections", "action_plugins": plugins + "action", "library": plugins + "action"},
+	})
+	records, err := parity.Parse(r.Records)
+	if err != nil || r.Code != 0 {
+		t.Fatalf("play: %v %v", err, r)
+	}
+	result := func(task, event string) parity.Record {
+		rec, ok := parity.Find(records, "far", task, event)
+		if !ok {
+			t.Errorf("no %s of %q", event, task)
+		}
+		return rec
+	}
+	for task, want := range map[string]bool{"push": true, "push again": false, "push as root": true, "from the controller": true, "pull": true} {
+		if got := result(task, "ok").Result["changed"]; got != want {
+			t.Errorf("%s: changed is %v, want %v", task, got, want)
+		}
+	}
+	if got, want := result("there", "ok").Result["stdout"], "2\n1\n1\nroot\ndeploy\ndeploy"; got != want {
+		t.Errorf("there: %q, want %q", got, want)
+	}
+	if got, want := result("as ssh", "ok").Result["stdout"], "root\na\nbcomplaint\n 7\n3000000"; got != want {
+		t.Errorf("as ssh: %q, want %q", got, want)
+	}
+	if got := far.MustExec(t, "cat", "/root/by-hand/sub/file"); got != "2\n" {
+		t.Errorf("rsync by itself: %q", got)
+	}
+	if got := result("missing", "failed").Result["msg"]; !strings.Contains(fmt.Sprint(got), "No such file") {
+		t.Errorf("a missing source: %v", got)
+	}
+	if o := c.Exec(t, "diff", "-r", env.PlayDir+"/tree", env.PlayDir+"/pulled"); o.Code != 0 {
+		t.Errorf("what was pulled differs: %+v", o)
+	}
+	for _, h := range []*env.Host{gate, far} {
+		if n := strings.Count(h.Log(), "Accepted publickey"); n != 1 {
+			t.Errorf("%d connections to %s, want one", n, h.Name)
+		}
+		if left := h.Quiet(10 * time.Second); left != "" {
+			t.Error(left)
+		}
+	}
+	if left := c.Quiet(10 * time.Second); left != "" {
+		t.Error(left)
+	}
+}

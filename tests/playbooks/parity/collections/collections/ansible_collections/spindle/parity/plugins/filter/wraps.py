@@ -1,0 +1,3 @@
+class FilterModule(object):
+    def filters(self):
+        return {"wrapped": lambda s: "[%s]" % s}

@@ -1,0 +1,3 @@
+from .inner import NAME
+
+__all__ = ["NAME"]

@@ -1,0 +1,3 @@
+from ..shared import mark
+
+NAME = mark("inner")

@@ -1,0 +1,2 @@
+#!/usr/bin/python
+# An action goes before it.

@@ -1,0 +1,4 @@
+#!/bin/sh
+pwd
+for a; do echo "<$a>"; done
+echo "${WORD-unset} $(id -un)"

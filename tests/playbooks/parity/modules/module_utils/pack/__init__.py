@@ -1,0 +1,3 @@
+from .names import NAME
+
+__all__ = ["NAME"]

@@ -1,0 +1,2 @@
+def mark(s):
+    return "<%s>" % s

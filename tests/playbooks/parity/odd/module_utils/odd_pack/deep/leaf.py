@@ -1,0 +1,3 @@
+from ..side import SIDE
+
+LEAF = "leaf of " + SIDE

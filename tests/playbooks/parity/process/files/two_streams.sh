@@ -1,0 +1,5 @@
+#!/bin/bash
+echo out
+echo err >&2
+printf 'no newline'
+exit 5

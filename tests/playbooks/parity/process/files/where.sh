@@ -1,0 +1,4 @@
+#!/bin/sh
+pwd
+umask
+echo $#
