@@ -144,6 +144,17 @@ def knows(kind, name, key):
     return key in C.config.get_configuration_definitions(kind, _loaded(kind, name))
 
 
+def placeholder(kind, name, key):
+    """A default that stands in the plugin's manual only, as the plugin itself asks the play context; None where there is none such.
+
+    Up to ansible-core 2.10, that of ssh says so of its host ('inventory_hostname', and no variable of that name is looked at) and port (22).
+    """
+    definitions = C.config.get_configuration_definitions(kind, _loaded(kind, name))
+    if 'inventory_hostname' in [entry['name'] for entry in definitions.get('host', {}).get('vars') or ()]:
+        return None
+    return definitions.get(key, {}).get('default') if key in ('host', 'port') else None
+
+
 def origin(kind, name, key, variables, templar=None):
     """Where an option's value comes from, as Ansible says it; kind is connection, become, or own for those above."""
     if kind == 'own':

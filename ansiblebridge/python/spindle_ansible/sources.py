@@ -41,6 +41,8 @@ class Target(object):
     def get(self, name, fallback=None):
         """An option of the connection plugin, or the play context's attribute."""
         value = option(self.connection, name)
+        if value is not None and value == config.placeholder('connection', self.method, name):
+            value = None
         if value is None and fallback:
             value = getattr(self.connection._play_context, fallback, None)
         return compat.template(self.templar, value)
@@ -108,9 +110,12 @@ class Intermediary(object):
     def get(self, name, fallback=None):
         """An option as the connection plugin of that host would have it."""
         try:
-            return config.plugin('connection', self.method, name, self.variables, self.templar)
+            value = config.plugin('connection', self.method, name, self.variables, self.templar)
         except KeyError:
             return None
+        if value is None or value != config.placeholder('connection', self.method, name):
+            return value
+        return None if config.origin('connection', self.method, name, self.variables, self.templar) == 'default' else value
 
     def own(self, key, fallback=None):
         """An option of a stand-in (config.OPTIONS)."""

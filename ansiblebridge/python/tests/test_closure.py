@@ -76,7 +76,8 @@ class ClosureTest(unittest.TestCase):
             self.assertIsNone(found.profile)
 
     def test_modules_that_respawn_ask_for_an_archive(self):
-        self.assertTrue(json.loads(self.of('apt').manifest.decode())['zip'])
+        respawns = compat.optional('ansible.module_utils.common', 'respawn') is not None  # since ansible-core 2.11
+        self.assertEqual(json.loads(self.of('apt').manifest.decode())['zip'], respawns)
 
     def test_modules_share_most_of_their_files(self):
         one, other = self.of('command'), self.of('file')
@@ -119,7 +120,8 @@ class ClosureTest(unittest.TestCase):
     def test_a_changed_module_is_another_closure(self):
         text = b'#!/usr/bin/python3 -E\nfrom ansible.module_utils.basic import AnsibleModule\n'
         first = closure_mod.lookup('mine', self.module(text), {})
-        self.assertEqual((first.interpreter, first.arguments), ('/usr/bin/python3', ['-E']))
+        asked = compat.optional('ansible.executor.module_common', '_extract_interpreter') is not None  # before ansible-core 2.11, by nobody
+        self.assertEqual((first.interpreter, first.arguments), ('/usr/bin/python3', ['-E']) if asked else ('/usr/bin/python', []))
         second = closure_mod.lookup('mine', self.module(text + b'# more\n'), {})
         self.assertNotEqual(first.digest, second.digest)
 

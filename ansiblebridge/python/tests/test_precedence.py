@@ -9,6 +9,8 @@ import os
 import re
 import unittest
 
+from ansible import constants as C
+
 from spindle_ansible import compat
 from tests.playbook_case import PlaybookCase
 
@@ -165,19 +167,22 @@ class PrecedenceTest(PlaybookCase):
             with open(os.path.join(self.directory, name), 'w') as f:
                 f.write(text + '\n')
         files = ['--connection-password-file', 'login', '--become-password-file', 'become']
+        if not hasattr(C, 'CONNECTION_PASSWORD_FILE'):  # before ansible-core 2.12
+            files = []
+        from_file = typed if files else lambda password: None
         stacks = self.stacks(
             '[shown]\nweb ansible_connection=ssh\nvars ansible_connection=ssh ansible_user=v ansible_port=3 ansible_become_user=w ansible_become_exe=/v '
             'ansible_become_flags=-v ansible_password=v ansible_become_password=v\n'
             'far ansible_connection=local mitogen_via=root@gate\n[gates]\ngate ansible_connection=ssh\n[all:vars]\nansible_python_interpreter=/usr/bin/python3\n',
             keywords='  remote_user: k\n  port: 1\n  become: true\n  become_user: r\n  become_exe: /k\n  become_flags: -k\n',
             args=files + ['--private-key', '/k', '-T', '31', '--ssh-common-args=-a', '--ssh-extra-args=-q', '-u', 'u'])
-        self.look(stacks, 'web', 'ssh', {'username': 'k', 'port': 1, 'identity_file': '/k', 'connect_timeout': 31, 'password': typed('typed-k')})
+        self.look(stacks, 'web', 'ssh', {'username': 'k', 'port': 1, 'identity_file': '/k', 'connect_timeout': 31, 'password': from_file('typed-k')})
         self.assertEqual(stacks['web']['ssh']['ssh_args'][-2:], ['-a', '-q'])
-        self.look(stacks, 'web', 'sudo', {'username': 'r', 'sudo_path': '/k', 'sudo_args': ['-k'], 'password': typed('typed-K')})
+        self.look(stacks, 'web', 'sudo', {'username': 'r', 'sudo_path': '/k', 'sudo_args': ['-k'], 'password': from_file('typed-K')})
         self.look(stacks, 'vars', 'ssh', {'username': 'v', 'port': 3, 'password': 'v'})
         self.look(stacks, 'vars', 'sudo', {'username': 'w', 'sudo_path': '/v', 'sudo_args': ['-v'], 'password': 'v'})
-        self.look(stacks, 'far', 'ssh', {'username': None, 'port': None, 'password': typed('typed-k')})
-        self.look(stacks, 'far', 'sudo', {'username': 'root', 'sudo_path': 'sudo', 'sudo_args': ['-H', '-S', '-n'], 'password': typed('typed-K')})
+        self.look(stacks, 'far', 'ssh', {'username': None, 'port': None, 'password': from_file('typed-k')})
+        self.look(stacks, 'far', 'sudo', {'username': 'root', 'sudo_path': 'sudo', 'sudo_args': ['-H', '-S', '-n'], 'password': from_file('typed-K')})
 
     def test_accounts_as_connections(self):
         stacks = self.stacks(
