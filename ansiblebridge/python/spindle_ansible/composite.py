@@ -27,6 +27,7 @@ from spindle_ansible import copies
 from spindle_ansible import files
 from spindle_ansible import independence
 from spindle_ansible import log
+from spindle_ansible import methods
 from spindle_ansible import runtime
 from spindle_ansible import selfcheck
 from spindle_ansible import texts
@@ -451,7 +452,7 @@ class CopyMixin(Foresight):
     def _find_needle(self):
         """Ansible's own, once it may look. What that raises is shown to users, with its stack, where we are not to be seen."""
         find = super(CopyMixin, self)._find_needle
-        if independence.short(str(self._task.action)) == 'copy':
+        if methods.short(str(self._task.action)) == 'copy':
             copies.look(self, find, 'files')
         return find
 

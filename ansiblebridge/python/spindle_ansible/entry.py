@@ -6,6 +6,7 @@ is not as we know it makes a warning, and not a run that ends before its first t
 from ansible.plugins.loader import strategy_loader
 from ansible.utils.display import Display
 
+from spindle_ansible import fallback
 from spindle_ansible import texts
 
 # The stock strategies that ours stand for.
@@ -17,15 +18,18 @@ _classes = {}
 
 
 def strategy(name):
-    """The class that stands for a strategy of Ansible's; that one itself where ours cannot be."""
+    """The class that stands for a strategy of Ansible's; hardly more than that one itself where ours cannot be."""
     if name not in _classes:
         try:
             from spindle_ansible import strategy as ours
             _classes[name] = ours.strategy(name)
         except Exception as e:  # whatever is not there any more
-            reason = '%s: %s; %s' % (type(e).__name__, e, texts.OTHER_VERSION)
+            whose = texts.NOT_WHOLE_PLUGINS if isinstance(e, ImportError) and 'spindle' in str(e) else texts.OTHER_VERSION
+            reason = '%s: %s; %s' % (type(e).__name__, e, whose)
             Display().warning(texts.UNAVAILABLE % reason)
-            _classes[name] = strategy_loader.get(name, class_only=True)
+            fallback.begin(reason)
+            base = strategy_loader.get(name, class_only=True)
+            _classes[name] = type('StrategyModule', (fallback.FallbackMixin, base), {'__doc__': base.__doc__})
     return _classes[name]
 
 

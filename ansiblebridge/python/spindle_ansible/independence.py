@@ -15,6 +15,7 @@ from jinja2 import nodes
 from spindle_ansible import compat
 from spindle_ansible import executors
 from spindle_ansible import log
+from spindle_ansible import methods
 
 # Fewer items are not worth it.
 FEWEST_ITEMS = 3
@@ -103,15 +104,7 @@ def proven(executor, items):
 
 def call_of(task):
     """The op of the one call that an item makes."""
-    return 'composite' if short(str(task.action)) in COPIES else 'module'
-
-
-def short(name):
-    """A name without the prefix of Ansible's own collection."""
-    for prefix in ('ansible.builtin.', 'ansible.legacy.'):
-        if name.startswith(prefix):
-            return name[len(prefix):]
-    return name
+    return 'composite' if methods.short(str(task.action)) in COPIES else 'module'
 
 
 def _check(task, variables, items):
@@ -180,7 +173,7 @@ def _check_task(task):
 
 
 def _check_action(task):
-    name = short(str(task.action))
+    name = methods.short(str(task.action))
     if name not in ONE_CALL and name not in COPIES:
         raise Dependent('%s is not known to make one call' % name)
     collections = list(task.collections or ()) or None
@@ -249,8 +242,8 @@ class _Scan(object):
     def label(self, text):
         """A label: it may not fail in a way that ends the loop, with items sent that would not have run."""
         for node in _env.parse(compat.plain(text) or '').find_all(nodes.Node):
-            if not isinstance(node, _LABEL_NODES) or isinstance(node, nodes.Filter) and short(node.name) not in _LABEL_FILTERS \
-                    or isinstance(node, nodes.Test) and short(node.name) not in _LABEL_TESTS:
+            if not isinstance(node, _LABEL_NODES) or isinstance(node, nodes.Filter) and methods.short(node.name) not in _LABEL_FILTERS \
+                    or isinstance(node, nodes.Test) and methods.short(node.name) not in _LABEL_TESTS:
                 raise Dependent('a label that may end the loop')
 
     def conditions(self, value, known=()):
@@ -293,11 +286,11 @@ class _Scan(object):
             raise Dependent('a template with %s' % type(node).__name__)
         for node in tree.find_all(nodes.Filter):
             self._plugin('filter', node.name, FILTERS)
-            at = _TAKE_A_NAME.get(short(node.name))
+            at = _TAKE_A_NAME.get(methods.short(node.name))
             if at is not None and (node.dyn_args is not None or node.dyn_kwargs is not None):
                 raise Dependent('a plugin is named by a template')
             if at is not None and len(node.args) > at:
-                of = ('filter', FILTERS) if at == 0 and short(node.name) == 'map' else ('test', TESTS)
+                of = ('filter', FILTERS) if at == 0 and methods.short(node.name) == 'map' else ('test', TESTS)
                 self._plugin(of[0], self._constant(node.args[at]), of[1])
         for node in tree.find_all(nodes.Test):
             self._plugin('test', node.name, TESTS)
@@ -362,7 +355,7 @@ class _Scan(object):
         return node.value
 
     def _plugin(self, kind, name, known):
-        name = short(name)
+        name = methods.short(name)
         if name not in known:
             raise Dependent('the %s %s is not known' % (kind, name))
         self._plugins[kind].add(name)

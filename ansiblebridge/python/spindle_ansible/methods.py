@@ -1,4 +1,4 @@
-"""Names: which of our methods stands behind a connection's or a become plugin's name."""
+"""Names: which of our methods stands behind a connection's or a become plugin's name, and what an action's is."""
 
 # Short names, those of collections, and mitogen_*. A value is a key of hops.CONNECTIONS.
 _SHORT = ('buildah', 'docker', 'incus', 'jail', 'kubectl', 'local', 'lxc', 'lxd', 'machinectl', 'podman', 'setns', 'ssh')
@@ -29,16 +29,30 @@ STOCK = ('ssh', 'local')
 # What only makes sense with another kind of machine, and is left to Ansible.
 FOREIGN_BECOME = ('runas', 'enable')
 
+# Actions that are done on the controller, and use no connection.
+LOCAL_ACTIONS = frozenset((
+    'add_host', 'assert', 'debug', 'fail', 'group_by', 'import_playbook', 'import_role', 'import_tasks',
+    'include', 'include_role', 'include_tasks', 'include_vars', 'meta', 'pause', 'set_fact', 'set_stats',
+    'validate_argument_spec',
+))
+
+
+def short(name):
+    """A plugin's name without the prefix of Ansible's own collection."""
+    for prefix in ('ansible.builtin.', 'ansible.legacy.'):
+        if name.startswith(prefix):
+            return name[len(prefix):]
+    return name
+
+
+def needs_connection(action):
+    """Whether a task will use its connection."""
+    return short(action) not in LOCAL_ACTIONS
+
 
 def connection(name):
     """Our name for a connection type, or None."""
-    if not isinstance(name, str):
-        return None
-    for prefix in ('ansible.builtin.', 'ansible.legacy.'):
-        if name.startswith(prefix):
-            name = name[len(prefix):]
-            break
-    return NAMES.get(name)
+    return NAMES.get(short(name)) if isinstance(name, str) else None
 
 
 def become(name):

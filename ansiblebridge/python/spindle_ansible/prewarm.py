@@ -14,13 +14,6 @@ from spindle_ansible import methods
 from spindle_ansible import mixins
 from spindle_ansible import runtime
 
-# Actions that need no connection.
-LOCAL_ACTIONS = frozenset((
-    'add_host', 'assert', 'debug', 'fail', 'group_by', 'import_playbook', 'import_role', 'import_tasks',
-    'include', 'include_role', 'include_tasks', 'include_vars', 'meta', 'pause', 'set_fact', 'set_stats',
-    'validate_argument_spec',
-))
-
 # Modules that action plugins run besides, or instead of, the one of their own name.
 ACTION_MODULES = {
     'shell': ('command',),
@@ -42,17 +35,9 @@ ACTION_MODULES = {
 }
 
 
-def short(action):
-    """An action's name without the prefix of Ansible's own collection."""
-    for prefix in ('ansible.builtin.', 'ansible.legacy.'):
-        if action.startswith(prefix):
-            return action[len(prefix):]
-    return action
-
-
 def modules_of(action, variables):
     """The modules that a task will probably run."""
-    name = short(action)
+    name = methods.short(action)
     if name in ACTION_MODULES:
         return ['ansible.legacy.%s' % module for module in ACTION_MODULES[name]]
     facts = variables.get('ansible_facts') or {}
@@ -63,11 +48,6 @@ def modules_of(action, variables):
         manager = facts.get('service_mgr')
         return ['ansible.legacy.%s' % ('systemd' if manager == 'systemd' else 'service')] if manager else []
     return [action]
-
-
-def needs_connection(action):
-    """Whether a task will use its connection."""
-    return short(action) not in LOCAL_ACTIONS
 
 
 class Warmer(object):
@@ -84,7 +64,7 @@ class Warmer(object):
 
     def missing(self, task, variables):
         """The modules which that task will need, and that were not put together yet: (name, path)."""
-        if not needs_connection(task.action):
+        if not methods.needs_connection(task.action):
             return []
         collections = tuple(task.collections or ())
         found = []
@@ -103,7 +83,7 @@ class Warmer(object):
         module_loader.find_plugin_with_context(task.action, collection_list=collection_list)
         self._warm_action(task.action, collection_list)
         self._warm_action('ansible.legacy.normal')
-        if short(task.action) in ('template', 'assemble', 'unarchive'):
+        if methods.short(task.action) in ('template', 'assemble', 'unarchive'):
             self._warm_action('ansible.legacy.copy')
         for method in methods.STOCK:
             stock = self._hooks.connections(method, class_only=True).object

@@ -9,6 +9,7 @@ from ansible.template import Templar
 from spindle_ansible import batch
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
+from spindle_ansible import fallback
 from spindle_ansible import loaders
 from spindle_ansible import log
 from spindle_ansible import methods
@@ -43,6 +44,7 @@ def give_up(reason):
     if os.environ.get(selfcheck.TRIAL):
         raise AnsibleError(texts.UNAVAILABLE % reason)
     runtime.give_up(reason)
+    fallback.begin(reason)
     log.warn_once('unavailable', texts.UNAVAILABLE % reason)
 
 
@@ -92,6 +94,8 @@ class StrategyMixin(object):
         missing, alone = [], True
         if self._spindle_warmer is not None and not runtime.given_up():
             missing, alone = self._spindle_prepare(task, task_vars)
+        if runtime.given_up():
+            task_vars = fallback.guarded(task, task_vars)
         if not alone:
             self._spindle_crew.lacks(missing, task_vars)
             with self._spindle_crew.queueing():
@@ -126,7 +130,7 @@ class StrategyMixin(object):
 
         Returns the modules that are still to be put together, and whether the worker must be alone.
         """
-        connects = prewarm.needs_connection(task.action)
+        connects = methods.needs_connection(task.action)
         missing = []
         settings = self._spindle_settings(task, task_vars)
         if connects:

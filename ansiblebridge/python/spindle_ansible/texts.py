@@ -32,6 +32,8 @@ BAD_COMPRESSION = 'expected yes/no/true/false/0/1, got %r'
 HANGUP = 'Shared connection to %s closed.'
 
 UNSUPPORTED = 'Spindle: %s is not supported yet; what uses it runs over Ansible\'s own connection.'
+NEEDS_SPINDLE = 'This connection needs Spindle, which is not used in this run: %s'
+DELEGATE_NEEDS_SPINDLE = 'delegate_to: the connection to %s needs Spindle, which is not used in this run: %s'
 UNAVAILABLE = 'Spindle is not used, and the run goes on over Ansible\'s own connections: %s'
 
 # Content up to this size travels inside the next call instead of in a transfer of its own.
@@ -54,4 +56,5 @@ NO_USE_TO_RETRY = (
     'SSH password', 'SSH authentication is incorrect', 'Host key checking is enabled', NO_PYTHON,
 )
 
+NOT_WHOLE_PLUGINS = 'the plugins are not whole: name those in strategy_plugins that "spindle plugins" prints'
 OTHER_VERSION = 'this release of Ansible is not one that Spindle knows'

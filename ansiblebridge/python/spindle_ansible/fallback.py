@@ -1,0 +1,72 @@
+"""When Spindle is not used in a run: what must not go on over Ansible's own connections.
+
+Ansible's own connections know nothing of mitogen_via: a task for a container behind a bastion would be done on
+whatever machine the rest of its settings name, which may be the controller itself. Such hosts are unreachable then.
+It needs little of Ansible, and little of ours, because either may be what is broken.
+"""
+import os
+
+from ansible.errors import AnsibleError
+from ansible.plugins.loader import connection_loader
+
+from spindle_ansible import methods
+from spindle_ansible import texts
+
+_CONNECTIONS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'plugins', 'connection')
+
+# The connection type that reaches nobody, and says why.
+UNREACHABLE = 'spindle_unreachable'
+
+_why = []
+
+
+def begin(reason):
+    """From now on, in this run, hosts that need Spindle are unreachable, and this is why."""
+    _why[:] = [reason]
+    connection_loader.add_directory(_CONNECTIONS)
+
+
+def why():
+    """The reason, or None while Spindle is used."""
+    return _why[0] if _why else None
+
+
+def guarded(task, variables):
+    """The variables for a worker, changed where the task must not run over Ansible's own connection.
+
+    Raises AnsibleError where a task is delegated to a host that needs Spindle.
+    """
+    uses = methods.needs_connection(task.action)
+    if task.delegate_to:
+        if uses:
+            _guard_delegate(task.delegate_to, variables)
+        return variables
+    # Every task has a connection object; one of ours cannot even be made.
+    if _ours(variables, task.connection) or uses and _leads_on(variables, task.connection):
+        return dict(variables, ansible_connection=UNREACHABLE)
+    return variables
+
+
+def _ours(variables, connection=None):
+    return str(variables.get('ansible_connection') or connection).startswith('mitogen_')
+
+
+def _leads_on(variables, connection=None):
+    name = variables.get('ansible_connection') or connection or 'smart'
+    return bool(variables.get('mitogen_via')) and (methods.connection(name) is not None or '{{' in str(name))
+
+
+def _guard_delegate(name, variables):
+    hostvars = variables.get('hostvars') or {}
+    # A name that is a template is not known before its worker has it: any host could be meant.
+    names = list(hostvars) if '{{' in name else [name]
+    for name in names:
+        if name in hostvars and (_ours(hostvars[name]) or _leads_on(hostvars[name])):
+            raise AnsibleError(texts.DELEGATE_NEEDS_SPINDLE % (name, why()))
+
+
+class FallbackMixin(object):
+    """Goes in front of a strategy class of Ansible's where ours cannot be."""
+
+    def _queue_task(self, host, task, task_vars, play_context):
+        return super(FallbackMixin, self)._queue_task(host, task, guarded(task, task_vars), play_context)
