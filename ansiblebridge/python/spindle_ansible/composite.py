@@ -25,7 +25,6 @@ from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
 from spindle_ansible import copies
 from spindle_ansible import files
-from spindle_ansible import independence
 from spindle_ansible import log
 from spindle_ansible import methods
 from spindle_ansible import runtime
