@@ -79,7 +79,7 @@ def ssh_hop(source, python):
     identity = source.get('private_key_file', 'private_key_file')
     args = []
     for name in ('ssh_args', 'ssh_common_args', 'ssh_extra_args'):
-        args.extend(settings.words(source.get(name)))
+        args.extend(settings.words(source.get(name), name))
     args.extend(_ssh_options(source))
     compression = settings.compression(source.variable('mitogen_ssh_compression', True))
     if not compression:
@@ -123,7 +123,7 @@ def _container(source, python, path_key=None, **more):
         path = source.own('path')
         if path or path_key in STACK[source.method]:
             found[path_key] = compat.plain(path) or _TOOLS[source.method]
-    extra = settings.words(source.own('extra_args')) if source.method in ('docker', 'podman', 'buildah') else []
+    extra = settings.words(source.own('extra_args'), 'ansible_%s_extra_args' % source.method) if source.method in ('docker', 'podman', 'buildah') else []
     if extra:
         found['extra_args'] = extra
     return found
@@ -222,7 +222,7 @@ def kubectl_hop(source, python):
     check = source.own('validate_certs')
     if check is not None and check != '':
         args.append('--insecure-skip-tls-verify=%s' % ('false' if settings.truth(check) else 'true'))
-    args.extend(settings.words(source.own('extra_args')))
+    args.extend(settings.words(source.own('extra_args'), 'ansible_kubectl_extra_args'))
     found = dict(
         _common(source, python), kubectl_args=args, kubectl_path=compat.plain(source.own('path')) or 'kubectl',
         pod=compat.plain(source.own('pod') or source.address()))
@@ -235,9 +235,12 @@ def kubectl_hop(source, python):
 
 def setns_hop(source, python):
     """Arguments of the setns method, which machinectl is as well."""
+    kind = 'machinectl' if source.method == 'machinectl' else compat.plain(source.variable('mitogen_kind'))
+    if not kind:
+        raise AnsibleConnectionFailure(texts.NO_KIND % source.inventory_name)
     found = {
         'container': compat.plain(source.address()),
-        'kind': 'machinectl' if source.method == 'machinectl' else compat.plain(source.variable('mitogen_kind')),
+        'kind': kind,
         'python_path': python.argv,
         'username': source.remote_user(),
     }
@@ -251,7 +254,7 @@ def setns_hop(source, python):
 def _program(key, text, default=None):
     """The program of a become method. Ansible puts the text into a command line, so it may be several words, as in `sudo su -`."""
     text = compat.plain(text) or default
-    words = settings.words(text)
+    words = settings.words(text, 'become_exe')
     return {key: text, 'exe': words} if len(words) > 1 else {key: text}
 
 
@@ -260,7 +263,7 @@ def sudo_connection(source, python):
     flags = source.own('flags')
     return dict(
         _common(source, python), password=compat.plain(source.password()) or None,
-        sudo_args=settings.words('-H -S -n' if flags is None else flags), username=source.remote_user(),
+        sudo_args=settings.words('-H -S -n' if flags is None else flags, 'become_flags'), username=source.remote_user(),
         **_program('sudo_path', source.own('path'), 'sudo'))
 
 
@@ -314,14 +317,14 @@ def sudo_become(source, python):
     """Arguments of the sudo become method."""
     flags = source.become_option('become_flags')
     return dict(
-        _account(source, python), sudo_args=settings.words('-H -S -n' if flags is None else flags),
+        _account(source, python), sudo_args=settings.words('-H -S -n' if flags is None else flags, 'become_flags'),
         **_program('sudo_path', source.become_option('become_exe'), 'sudo'))
 
 
 def _by_program(source, python, name):
     """Arguments of a become method that is one program with flags."""
     found = dict(_account(source, python), **_program(name + '_path', source.become_option('become_exe'), name))
-    flags = settings.words(source.become_option('become_flags'))
+    flags = settings.words(source.become_option('become_flags'), 'become_flags')
     if flags:
         found[name + '_args'] = flags
     prompts = source.become_option('prompt_l10n')

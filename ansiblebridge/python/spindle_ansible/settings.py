@@ -87,9 +87,12 @@ def whole(source, name):
     return found
 
 
-def words(value):
-    """A command line's words."""
-    return [compat.plain(word) for word in shlex.split(compat.plain(value))] if value else []
+def words(value, name):
+    """A command line's words; the name is that of the option or variable which holds it, for who has to mend it."""
+    try:
+        return [compat.plain(word) for word in shlex.split(compat.plain(value))] if value else []
+    except ValueError as e:
+        raise AnsibleConnectionFailure(texts.NOT_A_COMMAND_LINE % (name, str(e).lower()))
 
 
 def compression(value):

@@ -40,9 +40,11 @@ UNAVAILABLE = 'Spindle is not used, and the run goes on over Ansible\'s own conn
 SMALL_FILE = 124 * 1024
 
 TEMP_PREFIX = 'ansible_mitogen_action_'
+NOT_A_COMMAND_LINE = '%s cannot be split into words: %s.'
 NOT_WHOLE = '%s is %r: set it to a whole number that is not negative.'
 
 VIA_UNKNOWN = 'mitogen_via=%s of %s specifies an unknown hostname'
+NO_KIND = 'mitogen_kind of %s is not set: setns has to be told docker, incus, lxc, lxd, machinectl or podman.'
 VIA_CYCLE = 'mitogen_via=%s of %s creates a cycle (%s)'
 VIA_CONNECTION = 'mitogen_via=%s of %s: connections of the type %s lead nowhere else'
 VIA_BECOME = '%s is passed through with the become method %s, which only works for the host that a task runs on'

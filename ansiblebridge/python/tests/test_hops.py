@@ -142,6 +142,18 @@ class HopsTest(unittest.TestCase):
         self.assertEqual(hops.hidden({'password': 'x'}), {'password': '********'})
         self.assertEqual(hops.hidden({'password': None}), {'password': None})
 
+    def test_options_that_are_no_command_line(self):
+        for method, name, said in (('ssh', 'ansible_ssh_common_args', 'ssh_common_args'), ('docker', 'ansible_docker_extra_args', 'ansible_docker_extra_args'),
+                                   ('kubectl', 'ansible_kubectl_extra_args', 'ansible_kubectl_extra_args'), ('sudo', 'ansible_become_flags', 'become_flags'),
+                                   ('sudo', 'ansible_become_exe', 'become_exe')):
+            with self.assertRaisesRegex(AnsibleConnectionFailure, '^%s cannot be split into words: no closing quotation.$' % said):
+                self.way('local', {'b': dict(PYTHON, ansible_connection='mitogen_' + method, **{name: '-a "b'})}, mitogen_via='b')
+
+    def test_setns_without_a_kind(self):
+        for kind in ({}, {'mitogen_kind': ''}):
+            with self.assertRaisesRegex(AnsibleConnectionFailure, '^mitogen_kind of [a-z0-9.]+ is not set'):
+                self.only('setns', **kind)
+
     def test_setns(self):
         hop, = self.way('machinectl', ansible_user='bob', mitogen_machinectl_path='/m')
         self.assertEqual((hop['method'], hop['kwargs']['kind'], hop['kwargs']['machinectl_path']),
