@@ -47,7 +47,7 @@ class Interpreter(object):
         else:
             self.candidates = [value]
             self.discovered = None
-            self.argv = shlex.split(value)
+            self.argv = words(value, 'ansible_python_interpreter')
 
 
 def platform_first(candidates, mode='auto'):
