@@ -76,7 +76,7 @@ class ClosureTest(unittest.TestCase):
             self.assertIsNone(found.profile)
 
     def test_modules_that_respawn_ask_for_an_archive(self):
-        respawns = compat.optional('ansible.module_utils.common', 'respawn') is not None  # since ansible-core 2.11
+        respawns = compat.optional('ansible.module_utils.common.respawn', 'respawn_module') is not None  # since ansible-core 2.11
         self.assertEqual(json.loads(self.of('apt').manifest.decode())['zip'], respawns)
 
     def test_modules_share_most_of_their_files(self):
