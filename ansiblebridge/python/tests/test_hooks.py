@@ -14,7 +14,7 @@ try:
 except ImportError:
     pass
 
-from spindle_ansible import action_mixin, connection, discovery, fetch, loaders, prewarm, runtime
+from spindle_ansible import action_mixin, connection, discovery, fetch, loaders, methods, prewarm, runtime
 
 
 def play_context(name):
@@ -124,9 +124,9 @@ class PrewarmTest(unittest.TestCase):
         self.assertEqual(prewarm.modules_of('package', {}), ['ansible.legacy.setup'])
 
     def test_actions_without_a_connection(self):
-        self.assertFalse(prewarm.needs_connection('ansible.builtin.debug'))
-        self.assertTrue(prewarm.needs_connection('command'))
-        self.assertTrue(prewarm.needs_connection('my.collection.debug'))
+        self.assertFalse(methods.needs_connection('ansible.builtin.debug'))
+        self.assertTrue(methods.needs_connection('command'))
+        self.assertTrue(methods.needs_connection('my.collection.debug'))
 
 
 class DiscoveryTest(unittest.TestCase):
