@@ -39,6 +39,9 @@ func TestKubectlOptions(t *testing.T) {
 	)
 	file := func(name string) string { return " ansible_kubectl_kubeconfig=/home/ops/kube/" + name }
 	password := fmt.Sprintf(` ansible_kubectl_password='%s'`, strings.ReplaceAll(env.KubePassword, "'", `'"'"'`))
+	whole := `{"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "tests", "cluster": {"server": "https://` + e.KubeAddr() + `", "insecure-skip-tls-verify": True}}], ` +
+		`"contexts": [{"name": "two", "context": {"cluster": "tests", "user": "them", "namespace": "of-context"}}], ` +
+		`"users": [{"name": "them", "user": {"token": "` + env.KubeToken + `"}}], "current-context": "two"}`
 	cases := map[string]struct {
 		vars string
 		want string // namespace, container and account
@@ -65,6 +68,8 @@ func TestKubectlOptions(t *testing.T) {
 		"variables":        {vars: insecure + token + ` ansible_kubectl_local_env_vars='{"KUBECONFIG": "/home/ops/kube/bare"}'`, want: "default main token"},
 		"path":             {vars: file("bare") + insecure + token + " mitogen_kubectl_path=/usr/bin/kubectl", want: "default main token"},
 		"no_path":          {vars: file("bare") + insecure + token + " mitogen_kubectl_path=/nonexistent/kubectl", says: "/nonexistent/kubectl"},
+		"written_out":      {vars: " ansible_kubectl_kubeconfig='" + whole + "'", want: "of-context main token"},
+		"written_and_more": {vars: " ansible_kubectl_kubeconfig='" + whole + "'" + password + " ansible_kubectl_namespace=shop ansible_kubectl_user=" + env.KubeUser, want: "shop main " + env.KubeUser},
 		"nobody":           {vars: file("bare") + insecure, says: "EOF on stream"}, // kubectl asks for a name, and hears nothing
 		"no_user":          {vars: file("bare") + insecure + token + " ansible_user=app", want: "default main token"},
 	}

@@ -2,6 +2,8 @@ package container
 
 import (
 	"encoding/json"
+	"errors"
+	"os"
 	"slices"
 	"strings"
 
@@ -10,18 +12,37 @@ import (
 
 // Kubectl is the method "kubectl". -t is there because it always has been; kubectl drops it when its stdin is a pipe, and
 // says so on stderr. Which container of the pod, which namespace, cluster and account, is in kubectl_args. A password or
-// token among those comes into nobody's argv, see kubectlLogin.
+// token among those comes into nobody's argv, see kubectlLogin; neither does kubeconfig, a whole configuration that was
+// written out where the name of its file could stand.
 func Kubectl(kwargs json.RawMessage) (transports.Dialer, error) {
 	s := Read("kubectl", kwargs)
 	d := dialer{container: s.Needed("pod"), env: s.Env("env")}
 	front, args := []string{s.Path("kubectl_path", "kubectl")}, s.Words("kubectl_args")
-	if login, rest := takeLogin(args); login.secret() {
-		if strings.Contains(login.kubeconfig, ":") {
-			s.fail("--kubeconfig %q has a colon in it, and cannot be combined with a password or token", login.kubeconfig)
+	var written map[string]json.RawMessage
+	s.value("kubeconfig", &written)
+	login, rest := takeLogin(args)
+	if login.secret() || written != nil {
+		own := login.kubeconfig
+		switch {
+		case written != nil && own != "":
+			s.fail("kubeconfig is written out, and --kubeconfig names a file")
+		case written != nil:
+			own = os.DevNull // no other file counts
+		case strings.Contains(own, ":"):
+			s.fail("--kubeconfig %q has a colon in it, and cannot be combined with a password or token", own)
 		}
-		front = slices.Concat([]string{"/bin/sh", "-c", kubectlLogin, "sh", login.kubeconfig}, front)
-		args = append(rest, "--user="+loginName)
-		d.lead = transports.NewSecret(login.fragment())
+		front, args = slices.Concat([]string{"/bin/sh", "-c", kubectlLogin, "sh", own}, front), rest
+		if !login.secret() && login.Username != "" {
+			args = append(args, "--username="+login.Username)
+		}
+		lead, err := login.fragment(written)
+		if err != nil {
+			s.fail("kubeconfig: %w", err)
+		}
+		d.lead = transports.NewSecret(lead)
+	}
+	if login.secret() {
+		args = append(args, "--user="+loginName)
 		d.hidden = slices.DeleteFunc([]string{login.Token, login.Password}, func(word string) bool { return word == "" })
 	}
 	d.argv = slices.Concat(front, args, []string{"exec", "-it", d.container, "--"})
@@ -62,21 +83,31 @@ func takeLogin(args []string) (l login, rest []string) {
 // loginName is what the account is called in the fragment.
 const loginName = "spindle"
 
-// fragment is a kubeconfig file with nothing but the account, in one line. What YAML does not allow as it is, is escaped.
-func (l *login) fragment() string {
+// fragment is a kubeconfig file in one line: the one that is given, or an empty one, with the account. What YAML does not
+// allow as it is, is escaped.
+func (l *login) fragment(given map[string]json.RawMessage) (string, error) {
 	type user struct {
 		Name string `json:"name"`
 		User *login `json:"user"`
 	}
-	b, err := json.Marshal(struct {
-		Version string `json:"apiVersion"`
-		Kind    string `json:"kind"`
-		Users   []user `json:"users"`
-	}{"v1", "Config", []user{{loginName, l}}})
-	if err != nil {
-		panic(err) // there are only strings in it
+	file := map[string]any{"apiVersion": "v1", "kind": "Config"}
+	for key, value := range given {
+		file[key] = value
 	}
-	return strings.ReplaceAll(string(b), "\x7f", `\u007f`)
+	if l.secret() {
+		var users []any
+		if raw := given["users"]; raw != nil {
+			if err := json.Unmarshal(raw, &users); err != nil {
+				return "", errors.New("users is no list")
+			}
+		}
+		file["users"] = append(users, user{loginName, l})
+	}
+	b, err := json.Marshal(file)
+	if err != nil {
+		return "", err
+	}
+	return strings.ReplaceAll(string(b), "\x7f", `\u007f`), nil
 }
 
 // kubectlLogin stands in front of kubectl where there is a password or token, which kubectl knows only as arguments or from

@@ -80,3 +80,44 @@ func TestKubectlConfigMissing(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A configuration that is written out is the only one that kubectl sees, with the account in it if there is one, and stands in no argv.
+func TestKubectlConfigWrittenOut(t *testing.T) {
+	tool := script(t, "kubectl", `#!/bin/sh
+first=${KUBECONFIG%%:*} && cat "$first" >&2 && echo "rest ${KUBECONFIG#*:}, args $1 $2 $3" >&2
+tr '\0' '\n' </proc/self/cmdline >&2; tr '\0' '\n' </proc/$PPID/cmdline >&2
+exit 7
+`)
+	config := map[string]any{"current-context": "one", "users": []any{map[string]any{"name": "them", "user": map[string]any{"token": "sesame"}}}}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"alone", nil, `{"apiVersion":"v1","current-context":"one","kind":"Config","users":[{"name":"them","user":{"token":"sesame"}}]}` +
+			"\nrest /dev/null, args exec -it p\n"},
+		{"with a user", []string{"--username=me"}, `{"apiVersion":"v1","current-context":"one","kind":"Config","users":[{"name":"them","user":{"token":"sesame"}}]}` +
+			"\nrest /dev/null, args --username=me exec -it\n"},
+		{"with a token", []string{"--token", "open"}, `{"apiVersion":"v1","current-context":"one","kind":"Config","users":[{"name":"them","user":{"token":"sesame"}},{"name":"spindle","user":{"token":"***"}}]}` +
+			"\nrest /dev/null, args --user=spindle exec -it\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := dial(t, Kubectl, map[string]any{"pod": "p", "kubectl_path": tool, "kubectl_args": tt.args, "kubeconfig": config})
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("%v\nwant %s", err, tt.want)
+			}
+			if strings.Count(err.Error(), "sesame") > 1 || strings.Contains(err.Error(), "open") {
+				t.Errorf("a secret is in a command line: %v", err)
+			}
+		})
+	}
+	for want, kwargs := range map[string]string{
+		"kubectl: kubeconfig: users is no list":                             `{"pod": "p", "kubectl_args": ["--token=t"], "kubeconfig": {"users": 1}}`,
+		"kubectl: kubeconfig is written out, and --kubeconfig names a file": `{"pod": "p", "kubectl_args": ["--kubeconfig=/k"], "kubeconfig": {"users": []}}`,
+		"kubectl: kubeconfig cannot be of type string":                      `{"pod": "p", "kubeconfig": "/k"}`,
+	} {
+		if _, err := Kubectl(json.RawMessage(kwargs)); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}

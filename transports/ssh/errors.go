@@ -58,6 +58,10 @@ func dialError(t *target, via *Client, err error) error {
 		// The system's resolver knows more sources of names than Go's own.
 		return &fallback{"name " + t.hostname + " is unknown to the native client", unreachable(text, err)}
 	}
+	if _, ok := errors.AsType[*net.AddrError](err); ok { // as [fe80::1], which is a name to ssh, too
+		text := fmt.Sprintf("ssh: Could not resolve hostname %s: Name or service not known", t.hostname)
+		return &fallback{t.hostname + " is neither a name nor an address to the native client", unreachable(text, err)}
+	}
 	if isTimeout(err) {
 		return timedOut(err)
 	}

@@ -86,6 +86,10 @@ func TestUnreachable(t *testing.T) {
 			setup: func(*desk, *server) kw { return kw{"hostname": "nowhere.invalid"} },
 		},
 		{
+			name: "brackets", want: "ssh: Could not resolve hostname [::1]: Name or service not known",
+			setup: func(*desk, *server) kw { return kw{"hostname": "[::1]"} },
+		},
+		{
 			name: "no-route", want: "ssh: connect to host 255.255.255.255 port 22: Network is unreachable",
 			setup: func(*desk, *server) kw { return kw{"hostname": "255.255.255.255", "port": 22} },
 		},

@@ -77,6 +77,7 @@ class ActionMixin(ActionBase):
     _spindle_plan = None  # what is sent ahead, for actions of which one knows what they will ask for
     _spindle_async = False
     _spindle_lacking = False
+    _spindle_task_vars = None
 
     def __init__(self, task, connection, *args, **kwargs):
         super(ActionMixin, self).__init__(task, connection, *args, **kwargs)
@@ -98,10 +99,13 @@ class ActionMixin(ActionBase):
             session.delegate_to = self._task.delegate_to
         session.depth += 1
         done = False
+        self._spindle_task_vars = task_vars or {}
+        outer = runtime.set_task(self)
         try:
             result = super(ActionMixin, self).run(tmp, task_vars)
             done = True
         finally:
+            runtime.set_task(outer)
             session.depth -= 1
             if not done:
                 session.queue.clear()
@@ -156,9 +160,16 @@ class ActionMixin(ActionBase):
         One to the controller has nothing of the task's host but its interpreters, which the action has seen to.
         """
         variables = task_vars
-        if self._connection.spindle_method == 'local':
+        if session.connection.spindle_method == 'local':
             variables = dict((k, v) for k, v in task_vars.items() if k.startswith('ansible_') and k.endswith('_interpreter'))
         session.begin(variables, task_vars.get('hostvars'), self._templar, self._loader.get_basedir())
+
+    def spindle_lend(self, session):
+        """The same for one that it has made and uses by itself, without a module."""
+        task_vars = dict(self._spindle_variables(self._spindle_task_vars), hostvars=self._spindle_task_vars.get('hostvars'))
+        self._spindle_adopt(session, task_vars)
+        if session.connection.spindle_method != 'local':
+            session.delegate_to = self._task.delegate_to
 
     def _is_pipelining_enabled(self, module_style='new', wrap_async=False):
         """Whether no file is needed on the target: for what runs from memory."""

@@ -3,7 +3,11 @@
 It needs little of Ansible and nothing of ours until it is asked, so that a release which
 is not as we know it makes a warning, and not a run that ends before its first task.
 """
+import re
+
+from ansible.errors import AnsibleError
 from ansible.plugins.loader import strategy_loader
+from ansible.release import __version__
 from ansible.utils.display import Display
 
 from spindle_ansible import fallback
@@ -12,13 +16,25 @@ from spindle_ansible import texts
 # The stock strategies that ours stand for.
 STRATEGIES = ('linear', 'free', 'host_pinned')
 
+# The oldest release of Ansible that there is anything for.
+OLDEST = (2, 10)
+
 _PREFIXES = ('ansible.builtin.', 'ansible.legacy.')
 
 _classes = {}
 
 
+def too_old():
+    """What there is to say if this Ansible is older than any that we know, or None."""
+    if tuple(int(n) for n in re.findall(r'\d+', __version__)[:2]) >= OLDEST:
+        return None
+    return texts.TOO_OLD % (__version__, '%d.%d' % OLDEST)
+
+
 def strategy(name):
     """The class that stands for a strategy of Ansible's; hardly more than that one itself where ours cannot be."""
+    if too_old():
+        raise AnsibleError(too_old())
     if name not in _classes:
         try:
             from spindle_ansible import strategy as ours
@@ -37,6 +53,9 @@ def stand_in():
     """Put our strategies in the place of the stock ones, for plays that name those. Safe to repeat."""
     original = strategy_loader.get
     if getattr(original, 'spindle', False):
+        return
+    if too_old():  # nobody has named a strategy of ours
+        Display().warning(texts.UNAVAILABLE % too_old())
         return
 
     def get(name, *args, **kwargs):

@@ -212,10 +212,12 @@ def incus_hop(source, python):
 
 def kubectl_hop(source, python):
     """Arguments of the kubectl method."""
-    args = []
+    args, written = [], {}
     for key, flag in _KUBECTL:
         value = source.own(key)
-        if value:
+        if key == 'kubeconfig' and isinstance(value, dict) and value:  # the file itself, and not its name
+            written = {'kubeconfig': compat.plain_tree(value)}
+        elif value:
             if not isinstance(value, str):
                 raise AnsibleConnectionFailure(texts.NOT_TEXT % ('ansible_kubectl_' + key))
             args.extend([flag, compat.plain(value)])
@@ -225,7 +227,7 @@ def kubectl_hop(source, python):
     args.extend(settings.words(source.own('extra_args'), 'ansible_kubectl_extra_args'))
     found = dict(
         _common(source, python), kubectl_args=args, kubectl_path=compat.plain(source.own('path')) or 'kubectl',
-        pod=compat.plain(source.own('pod') or source.address()))
+        pod=compat.plain(source.own('pod') or source.address()), **written)
     env = source.own('env')
     if env:
         env = json.loads(env) if isinstance(env, str) else env
@@ -425,8 +427,9 @@ def seconds(way):
 def hidden(kwargs):
     """The same arguments with passwords and tokens hidden, to be shown."""
     shown = dict(kwargs)
-    if shown.get('password'):
-        shown['password'] = texts.HIDDEN
+    for key in ('password', 'kubeconfig'):
+        if shown.get(key):
+            shown[key] = texts.HIDDEN
     args = shown.get('kubectl_args')
     if args:
         shown['kubectl_args'] = [

@@ -101,6 +101,18 @@ def meta_settings():
     return _meta
 
 
+def set_task(action):
+    """Note which action runs in this thread; returns the one that did, to be put back."""
+    before = getattr(_here, 'task', None)
+    _here.task = action
+    return before
+
+
+def task():
+    """The action that runs in this thread, or None."""
+    return getattr(_here, 'task', None)
+
+
 def set_typed_passwords(login, become):
     """What was typed for -k and -K."""
     global _typed

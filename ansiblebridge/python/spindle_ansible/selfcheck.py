@@ -22,7 +22,6 @@ from ansible.release import __version__
 from spindle_ansible import mux as mux_mod
 from spindle_ansible import texts
 
-OLDEST = (2, 10)
 NEWEST = (2, 22)
 
 TRIAL_SECONDS = 120
@@ -85,10 +84,8 @@ def version():
 
 def reason():
     """Why this Ansible cannot be hooked into, or None."""
-    if os.environ.get(TRIAL) or OLDEST <= version() <= NEWEST:
+    if os.environ.get(TRIAL) or version() <= NEWEST:
         return None
-    if version() < OLDEST:
-        return 'it is %s, and the oldest release that Spindle knows is %d.%d' % ((__version__,) + OLDEST)
     found = differences()
     if found:
         return '%s; %s' % (found[0], texts.OTHER_VERSION)

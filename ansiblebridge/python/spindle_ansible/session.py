@@ -106,8 +106,17 @@ class Session(object):
         self._fresh = False
         self._used = set()
 
+    def _settle(self):
+        """Know a task's settings. A connection that other plugins have made has those of the task that they run for."""
+        if self.basedir is None:
+            action = runtime.task()
+            if action is None:
+                raise AnsibleError(texts.NO_TASK_VARS)
+            action.spindle_lend(self)
+
     def source(self):
         """Where settings come from now."""
+        self._settle()
         return sources.Target(self.connection, self.variables, self.templar, self.delegate_to)
 
     def way(self, become=True):
@@ -116,6 +125,7 @@ class Session(object):
 
     def interpreter(self):
         """The Python setting that is in force now."""
+        self._settle()
         if self.python is None or not self._fresh:
             self.python = settings.interpreter(self.variables, self.templar)
         return self.python
@@ -299,8 +309,6 @@ class Session(object):
 
     def explained(self):
         """The hops and where their settings come from: (source, hop)."""
-        if not self.variables:
-            raise AnsibleError('the settings are not known yet')
         return via.explained(self.source(), self.interpreter(), self.connection._shell, self.hostvars)
 
     def here(self):

@@ -59,4 +59,10 @@ NO_USE_TO_RETRY = (
 )
 
 NOT_WHOLE_PLUGINS = 'the plugins are not whole: name those in strategy_plugins that "spindle plugins" prints'
+NO_TASK_VARS = (
+    'could not recover task_vars. This means some connection settings may erroneously be reset to their defaults. '
+    'Please report a bug if you encounter this message.'
+)
+
+TOO_OLD = 'Your version of Ansible (%s) is too old. The oldest version supported by Mitogen for Ansible is %s.'
 OTHER_VERSION = 'this release of Ansible is not one that Spindle knows'

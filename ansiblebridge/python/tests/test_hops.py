@@ -102,8 +102,15 @@ class HopsTest(unittest.TestCase):
             '-c', 'app', '-n', 'ns', '--client-certificate', '/c', '--insecure-skip-tls-verify=true'])
         self.assertEqual((kwargs['pod'], kwargs['kubectl_path']), ('pod1', '/k'))
         self.assertEqual(self.only('kubectl', ansible_host='p')['kubectl_args'], [])
-        with self.assertRaisesRegex(AnsibleConnectionFailure, 'ansible_kubectl_kubeconfig'):
-            self.only('kubectl', ansible_kubectl_kubeconfig={'a': 'b'})
+        with self.assertRaisesRegex(AnsibleConnectionFailure, 'ansible_kubectl_context must be a text'):
+            self.only('kubectl', ansible_kubectl_context={'a': 'b'})
+
+    def test_a_configuration_of_kubectl_that_is_written_out(self):
+        kwargs = self.only('kubectl', ansible_kubectl_kubeconfig={'users': [{'name': 'me', 'user': {'token': 'sesame'}}]}, ansible_kubectl_namespace='ns')
+        self.assertEqual(kwargs['kubectl_args'], ['-n', 'ns'])
+        self.assertEqual(kwargs['kubeconfig'], {'users': [{'name': 'me', 'user': {'token': 'sesame'}}]})
+        self.assertNotIn('sesame', str(hops.hidden(kwargs)))
+        self.assertNotIn('kubeconfig', self.only('kubectl', ansible_kubectl_kubeconfig={}))
 
     def test_every_option_of_kubectl(self):
         for flag, *names in (
