@@ -59,6 +59,9 @@ const (
 	TextEOF = "EOF on stream; last 100 lines received:\n"
 	// textPTY is followed by the system's reason.
 	textPTY = "Failed to create a PTY: "
+	// advicePTY follows that.
+	advicePTY = ". It is likely the maximum number of PTYs has been reached. " +
+		"Consider raising kernel.pty.max, or fewer connections with passwords at a time."
 )
 
 // StartError returns the error for a program that could not be started.
@@ -72,12 +75,7 @@ func StartError(argv []string, err error) *ConnectError {
 
 // PTYError returns the error for a terminal that could not be had.
 func PTYError(err error) *ConnectError {
-	return &ConnectError{
-		Class: Unreachable,
-		Text: textPTY + osText(err) + ". It is likely the maximum number of PTYs has been reached. " +
-			"Consider raising kernel.pty.max, or fewer connections with passwords at a time.",
-		Err: err,
-	}
+	return &ConnectError{Class: Unreachable, Text: textPTY + osText(err) + advicePTY, Err: err}
 }
 
 // startText names the error and the program in the form that Python gives to such errors, which users know.

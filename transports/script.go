@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -133,12 +134,15 @@ func (pl Plan) answers() bool {
 	return slices.ContainsFunc(pl.Script.Prompts, func(p Prompt) bool { return p.Answer.IsSet() && !p.Public })
 }
 
-// startFailedFar gives the error of a spawner that learns of a missing program by its exit alone the same text as that of
-// others.
+// startFailedFar gives the error of a spawner that learns of a missing program, or a missing terminal, by its exit alone the
+// same text as that of others.
 func (pl Plan) startFailedFar(err error) error {
 	var exit *ExitError
 	if !errors.As(err, &exit) || exit.Code != 127 || exit.Text == "" {
 		return err
+	}
+	if strings.HasPrefix(exit.Text, textPTY) {
+		return &ConnectError{Class: pl.Script.Class, Text: exit.Text + advicePTY, Err: err}
 	}
 	start := StartError(pl.Command.Argv, errors.New(exit.Text))
 	start.Class = pl.Script.Class

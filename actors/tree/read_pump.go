@@ -3,7 +3,6 @@ package tree
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -76,6 +75,11 @@ func readFile(ctx actor.Context, path string) *fileReader {
 // ask never blocks, as long as no more than readAhead chunks are asked for.
 func (r *fileReader) ask(offset int64) { r.wanted <- offset }
 
+// irregular is the error for a source that is no file; what it says is the contract's text (§1.10).
+type irregular string
+
+func (path irregular) Error() string { return "'" + string(path) + "' is not a regular file." }
+
 func openRegular(path string) (*os.File, os.FileInfo, error) {
 	// O_NONBLOCK: opening a FIFO must not wait for a writer; it is refused just below.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -84,7 +88,7 @@ func openRegular(path string) (*os.File, os.FileInfo, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("'%s' is not a regular file", path)
+		err = irregular(path)
 	}
 	if err != nil {
 		f.Close()

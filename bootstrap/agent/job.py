@@ -292,10 +292,8 @@ class Spawn(Job):
             if body:
                 self.sinks[0].push(body)
         except OSError as e:
-            text = 'pipe: %s'
-            if self.mode:
-                text = 'Failed to create a PTY: %s. It is likely the maximum number of PTYs has been reached.'
-            self.error = (STATUS_ERROR, e.errno, text % os.strerror(e.errno))
+            self.error = (STATUS_ERROR, e.errno, '%s: %s' % (
+                'Failed to create a PTY' if self.mode else 'pipe', os.strerror(e.errno)))
             self.finish()
             return
         self.launch(self.work)

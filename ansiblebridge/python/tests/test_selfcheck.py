@@ -13,6 +13,29 @@ from tests.playbook_case import PLAYBOOK, PlaybookCase
 FUTURE = '2.99.0'
 
 
+def other_release(case, version, path=None, old=None, new=None):
+    """Have a PlaybookCase run a copy of Ansible that says it is of another release, with one thing changed."""
+    top = os.path.join(case.directory, 'other')
+    there = os.path.dirname(os.path.abspath(ansible.__file__))
+    shutil.copytree(there, os.path.join(top, 'ansible'), ignore=shutil.ignore_patterns('__pycache__', 'galaxy'))
+    for name, pattern, text in (('release.py', '__version__ = ', "__version__ = '%s'  # " % version), (path, old, new)):
+        if name is None:
+            continue
+        file = os.path.join(top, 'ansible', name)
+        with open(file) as f:
+            content = f.read()
+        changed, count = re.subn(pattern, text, content)
+        case.assertTrue(count, '%s has no %s' % (name, pattern))
+        with open(file, 'w') as f:
+            f.write(changed)
+    main = os.path.join(top, 'ansible', '__main__.py')
+    if not os.path.exists(main):  # before ansible-core 2.11; none of the future will be without
+        with open(main, 'w') as f:
+            f.write("import runpy\nimport sys\ndel sys.argv[1]\nrunpy.run_path(%r, run_name='__main__')\n" % PLAYBOOK)
+    case.environ.update(PYTHONPATH=top, XDG_CACHE_HOME=os.path.join(case.directory, 'cache'))
+    case.assertIn(version, subprocess.check_output([PLAYBOOK, '--version'], env=case.environ).decode())
+
+
 class DifferencesTest(unittest.TestCase):
     def test_the_installed_release_has_none(self):
         self.assertEqual(selfcheck.differences(), [])
@@ -37,26 +60,7 @@ class FutureTest(PlaybookCase):
     TASKS = '  - command: echo {{ item }}\n    loop: [1, 2]\n' * 2
 
     def future(self, path=None, old=None, new=None):
-        """A copy of Ansible as a release of the future, with one thing changed."""
-        top = os.path.join(self.directory, 'future')
-        there = os.path.dirname(os.path.abspath(ansible.__file__))
-        shutil.copytree(there, os.path.join(top, 'ansible'), ignore=shutil.ignore_patterns('__pycache__', 'galaxy'))
-        for name, pattern, text in (('release.py', '__version__ = ', "__version__ = '%s'  # " % FUTURE), (path, old, new)):
-            if name is None:
-                continue
-            file = os.path.join(top, 'ansible', name)
-            with open(file) as f:
-                content = f.read()
-            changed, count = re.subn(pattern, text, content)
-            self.assertTrue(count, '%s has no %s' % (name, pattern))
-            with open(file, 'w') as f:
-                f.write(changed)
-        main = os.path.join(top, 'ansible', '__main__.py')
-        if not os.path.exists(main):  # before ansible-core 2.11; none of the future will be without
-            with open(main, 'w') as f:
-                f.write("import runpy\nimport sys\ndel sys.argv[1]\nrunpy.run_path(%r, run_name='__main__')\n" % PLAYBOOK)
-        self.environ.update(PYTHONPATH=top, XDG_CACHE_HOME=os.path.join(self.directory, 'cache'))
-        self.assertIn(FUTURE, subprocess.check_output([PLAYBOOK, '--version'], env=self.environ).decode())
+        other_release(self, FUTURE, path, old, new)
 
     def told(self):
         return ' '.join(self.output.split())

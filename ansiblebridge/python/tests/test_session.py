@@ -68,7 +68,9 @@ def result(out=b'', status=wire.OK, rc=0, text='', err=b''):
     return client_mod.Result(status, rc, 0, text, out, err)
 
 
-class SessionTest(unittest.TestCase):
+class SessionCase(unittest.TestCase):
+    """A session that speaks to a FakeClient."""
+
     def setUp(self):
         self.client = FakeClient()
         patch = mock.patch.object(runtime, 'client', lambda: self.client)
@@ -87,6 +89,8 @@ class SessionTest(unittest.TestCase):
         variables.setdefault('ansible_python_interpreter', '/usr/bin/python3')
         self.session.begin(variables, None, None, '/usr')
 
+
+class SessionTest(SessionCase):
     def become(self, user='root'):
         self.connection.become = mock.Mock()
         self.connection.become.name = 'sudo'
