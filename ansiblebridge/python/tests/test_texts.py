@@ -112,11 +112,8 @@ class PlaybookTextsTest(Said, PlaybookCase):
             self.hear(OUTSIDE, self.output)
 
     def test_a_multiplexer_that_goes_away(self):
-        self.play(KILL + '  - command: echo one\n', code=2, MITOGEN_SAVE_PIDS='1')
-        first, second = self.output.split('TASK [command')[:2]
-        self.hear(DISCONNECTED, first)
-        self.hear(CANNOT_CONNECT, second)
-        self.assertIn('unreachable=0', second)  # so that loops and plays end
+        self.play(KILL, MITOGEN_SAVE_PIDS='1')
+        self.hear(DISCONNECTED, self.output)
 
     def test_connections_of_other_plugins(self):
         self.write('action_plugins/lonely.py', ACTION)
