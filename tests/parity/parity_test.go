@@ -148,6 +148,7 @@ func TestChosenDifferencesAreDocumented(t *testing.T) {
 		}
 	}
 	delete(unused, "What no playbook of the comparison shows")
+	delete(unused, "Texts of Mitogen that have no counterpart here") // stock Ansible does not say them, either
 	check := func(why, doc string) {
 		if !strings.Contains(string(text), "\n## "+doc+"\n") {
 			t.Errorf("docs/differences.md has no %q: %s", doc, why)

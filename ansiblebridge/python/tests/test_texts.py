@@ -140,7 +140,8 @@ class PlaybookTextsTest(Said, PlaybookCase):
         other_release(self, '2.9.27')
         self.play('  - command: echo one\n', code=None)
         self.hear(TOO_OLD, self.output)
-        self.assertIn('ERROR! Your version of Ansible (2.9.27) is too old. The oldest version supported by Mitogen for Ansible is 2.10.', one_line(self.output))
+        self.assertRegex(one_line(self.output), r'ERROR(!|\]:) Your version of Ansible \(2\.9\.27\) is too old\. '
+                         r'The oldest version supported by Mitogen for Ansible is 2\.10')
         self.assertNotIn('TASK', self.output)
         # Who only enabled the callback has named no strategy of ours.
         calls = self.play('  - command: echo one\n', ANSIBLE_STRATEGY='linear', ANSIBLE_CALLBACKS_ENABLED='spindle',
