@@ -180,6 +180,41 @@ func TestModuleEnds(t *testing.T) {
 	})
 }
 
+// A program that a module runs finds what it would find anyway; where Python knows vfork, nothing keeps it from that.
+func TestProgramsOfModules(t *testing.T) {
+	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {
+		cl := modules["ping"].with("programs", `
+import subprocess, sys
+from ansible.module_utils.basic import AnsibleModule
+asked = []
+original = subprocess.Popen
+
+class Popen(original):
+    def __init__(self, *args, **keywords):
+        asked.append(keywords.get('preexec_fn') is not None)
+        original.__init__(self, *args, **keywords)
+
+def main():
+    module = AnsibleModule(argument_spec={})
+    subprocess.Popen = Popen
+    found = []
+    for mask in (None, 0, 0o27):
+        rc, out, err = module.run_command('umask; kill -PIPE $$; echo it is ignored', use_unsafe_shell=True, umask=mask)
+        found.append([rc, int(out, 8), err, asked.pop()])
+    module.exit_json(found=found, later=sys.version_info > (3,))
+
+if __name__ == '__main__':
+    main()
+`)
+		res, got := r.module(cl, false, nil, func(m meta) { m["umask"] = 0o22 })
+		python2 := got["later"] != true
+		want := []any{[]any{-13.0, 18.0, "", python2}, []any{-13.0, 18.0, "", python2}, []any{-13.0, 23.0, "", true}}
+		if diff := cmp.Diff(want, got["found"]); res.RC != 0 || diff != "" {
+			t.Errorf("%+v %s", res, diff)
+		}
+	})
+}
+
 // What a module does to its process is gone with the process.
 func TestModulesLeaveNoState(t *testing.T) {
 	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {

@@ -54,7 +54,10 @@ class Store(object):
         key = (path, digest)
         code = self.codes.get(key)
         if code is None:
-            code = compile(self.content(digest), os.path.join(MODLIB, path), 'exec', 0, True)
+            content = self.content(digest)
+            if path == BASIC and _WIRE_PY3:
+                content = spare(content)
+            code = compile(content, os.path.join(MODLIB, path), 'exec', 0, True)
             self.codes[key] = code
         return code
 
@@ -69,10 +72,19 @@ class Store(object):
                 yield
 
 
+def spare(content):
+    """Ansible's basic.py, made to ask nothing of the process that becomes a program, where that would be nothing: being asked keeps
+    Python from vfork (3.10 up), and so makes it copy its tables of pages. For Python 3, which restores SIGPIPE by itself."""
+    if b'            if umask:\n                os.umask(umask)\n\n        kwargs' in content:
+        content = content.replace(b'preexec_fn=preexec,', b'preexec_fn=preexec if umask else None,')
+    return content.replace(b'preexec_fn=self._restore_signal_handlers,', b'preexec_fn=None,')
+
+
 def unhex(name):
     return bytes(bytearray.fromhex(name))
 
 
+BASIC = 'ansible/module_utils/basic.py'
 # What files imported from memory have for a directory in __file__, until a closure asks for a real one.
 MODLIB = '/nonexistent/ansible_payload.zip'
 
@@ -198,7 +210,7 @@ class Zygote(object):
             files = self.store.files[closure]
             for step in self.store.compile_all(files):
                 yield
-            if self.warmed is None and 'ansible/module_utils/basic.py' in files:
+            if self.warmed is None and BASIC in files:
                 self.warmed = {}
                 self.warm(files)
             self.ready.add(closure)
