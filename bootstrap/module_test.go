@@ -241,6 +241,28 @@ sys.exit(0)
 	})
 }
 
+// The agent has looked at the language that it has begun with. It has not changed over to it.
+func TestModulesBeginWithoutALanguage(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		for _, setting := range []string{"LANG=C.UTF-8", "LC_ALL=C.UTF-8", "LC_TIME=C.UTF-8", "LANG=xx_XX.UTF-8"} {
+			tg.wrap = []string{"env", setting}
+			r := boot(t, tg)
+			look := "__import__('locale').setlocale(__import__('locale').LC_ALL, None)"
+			cl := controllers[0].modules(t)["ping"].with("language", probing(look))
+			if strings.HasPrefix(r.version, "3.1") && tg.name != "host" { // which ansible-core 2.14 does not support
+				cl = controllers[2].modules(t)["ping"].with("language", probing(look))
+			}
+			want := r.call("exec", meta{"argv": []string{tg.python, "-c", "print(" + look + ")"}}, nil).Out
+			for range 2 {
+				if res, _ := r.module(cl, false, nil); res.Out != `"`+strings.TrimSpace(want)+"\"\n" {
+					t.Errorf("%s: %+v, want %q", setting, res, want)
+				}
+			}
+			r.end()
+		}
+	})
+}
+
 // Code is known by its content: a module never gets another release's module_utils, warm or not.
 func TestModuleUtilsAreNotMixedUp(t *testing.T) {
 	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {

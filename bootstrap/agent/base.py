@@ -5,6 +5,7 @@
 # instead of json. The process that runs a module may import what it likes.
 import errno
 import fcntl
+import gc
 import os
 import select
 import sys
@@ -22,6 +23,8 @@ except AttributeError:
     # Python 2 knows no other clock that nobody sets. It ticks every 10 ms, which is fine for timeouts.
     def monotonic():
         return os.times()[4]
+
+gc.disable()  # until all is here: see freeze()
 
 VERSION = '.'.join([str(n) for n in sys.version_info[:3]])
 DEVNULL = getattr(os, 'devnull', '/dev/null')

@@ -64,7 +64,7 @@ class Store(object):
     def compile_all(self, files):
         """Compiles a closure's files, one for each step of the generator."""
         for path in sorted(files):
-            if path.endswith('.py') and (path, files[path]) not in self.codes:
+            if path.endswith('.py') and path not in SPARE and (path, files[path]) not in self.codes:
                 try:
                     self.code(path, files[path])
                 except (SyntaxError, ValueError, TypeError):
@@ -187,6 +187,10 @@ class Finder(object):
 
 
 LOADER = 'ansible/module_utils/_internal/_ansiballz/_loader.py'
+# What is there for those who lack it: compiled if it is imported.
+SPARE = 'ansible/module_utils/compat/_selectors2.py', 'ansible/module_utils/distro/_distro.py'
+# What modules import beside basic.py that does nothing when it is imported: it is imported ahead of the fork.
+HARMLESS = frozenset('base64 binascii calendar filecmp glob hmac socket zipfile'.split())
 
 
 class Zygote(object):
@@ -197,6 +201,7 @@ class Zygote(object):
         self.finder = Finder(store)
         self.ready = set()  # closures with all code compiled
         self.warmed = None  # {path: digest} of what is imported
+        self.fitting = {}  # whether that is what a closure has
         self.trouble = None
 
     def install(self):
@@ -213,16 +218,26 @@ class Zygote(object):
             if self.warmed is None and BASIC in files:
                 self.warmed = {}
                 self.warm(files)
+            for code in [self.store.codes.get(f) for f in files.items()]:
+                for name in HARMLESS.intersection(code.co_names if code else ()):
+                    try:
+                        __import__(name)
+                    except Exception:
+                        pass  # it is the module's to complain
+                    yield
             self.ready.add(closure)
 
     def warm(self, files):
         names = ['runpy', 'ansible.module_utils.basic']
+        if _WIRE_PY3 and 'ansible/modules/__init__.py' in files:  # Python 2 would look in the place that it has now
+            names.append('ansible.modules')
         if LOADER in files:
             names += [path[:-3].replace('/', '.') for path in sorted(files)
                       if path == LOADER or '/_json/_profiles/_module_legacy_' in path]
         self.finder.files = files
         if self.finder not in sys.meta_path:
             self.install()
+        gc.disable()
         try:
             for name in names:
                 __import__(name)
@@ -233,6 +248,8 @@ class Zygote(object):
         finally:
             self.warmed = dict(
                 (found[0], files[found[0]]) for found in [self.finder.locate(n) for n in list(sys.modules)] if found)
+            self.fitting = {}
+            settle()
             freeze()
 
     def purge(self):
@@ -241,9 +258,11 @@ class Zygote(object):
                 del sys.modules[name]
 
     def fits(self, closure):
-        """Whether all that is imported already is what closure has."""
-        files = self.store.files[closure]
-        return not [1 for path, digest in (self.warmed or {}).items() if files.get(path) != digest]
+        """Whether all that is imported already is what closure has. What is known of that is lost when more is imported."""
+        if closure not in self.fitting:
+            files = self.store.files[closure]
+            self.fitting[closure] = not [1 for path, digest in (self.warmed or {}).items() if files.get(path) != digest]
+        return self.fitting[closure]
 
     def adopt(self, closure, modlib):
         """In a child: makes closure the one that is imported from."""
@@ -257,11 +276,32 @@ class Zygote(object):
             sys.path.insert(0, modlib)
 
 
+def settle():
+    """Does what every module would do first of all, where nothing of it is left but caches, which the modules' processes find then."""
+    if not _WIRE_PY3:
+        return
+    import _collections_abc as abc
+    import _locale
+    for kind in (dict, list, bool, int, float, type(None)):
+        for base in (abc.Mapping, abc.Sequence, abc.Set):
+            issubclass(kind, base)
+    # The C library keeps for good what it has read of a language, and that there was nothing to read. So this is for the one language
+    # that Python has begun with, and for no other.
+    names = set([environ.get(b'LC_ALL') or environ.get(b'LANG')] + [v for n, v in environ.items() if n[:3] == b'LC_'])
+    if names == set([wire_bytes(_locale.setlocale(_locale.LC_CTYPE, None))]):
+        language = _locale.setlocale(_locale.LC_ALL, None)
+        try:
+            _locale.setlocale(_locale.LC_ALL, '')
+        except _locale.Error:
+            pass
+        _locale.setlocale(_locale.LC_ALL, language)
+
+
 def freeze():
-    """Keeps the garbage collector of a child from touching, and so copying, every page of the agent."""
-    try:
-        import gc
-        gc.collect()
+    """Keeps the garbage collector of a child from touching, and so copying, every page of the agent. What there is was made by imports, with
+    the collector off, as they make next to no garbage: it is not looked for."""
+    if hasattr(gc, 'freeze'):
         gc.freeze()
-    except AttributeError:
-        pass
+    else:
+        gc.collect()
+    gc.enable()

@@ -23,7 +23,7 @@ class Login(object):
         self.databases = ACCOUNT_FILES if watch else ()
         # Where nothing else is watched, their variables are taken over without another login.
         self.sources = [self.path(name, facts) for name in ENVIRONMENT_FILES] if watch < 2 else []
-        self.given = [contents(path) for path in self.sources]
+        self.given = [(stamp(path), contents(path)) for path in self.sources]
         self.state = self.look()
 
     def path(self, name, facts):
@@ -52,7 +52,9 @@ class Login(object):
 
     def renew(self):
         """Takes over what was changed in the files of variables: as a login would, but for what was set by others."""
-        for path, before in zip(self.sources, self.given):
+        for path, (when, before) in zip(self.sources, self.given):
+            if stamp(path) == when:
+                continue
             now = contents(path)
             if now == before:
                 continue
@@ -65,6 +67,8 @@ class Login(object):
 
 
 def stamp(path):
+    if not os.access(path, os.F_OK):  # most are not there, and an exception is dear in a new process
+        return None
     try:
         st = os.stat(path)
     except OSError:
