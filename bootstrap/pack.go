@@ -14,14 +14,18 @@ import (
 //go:embed agent/*.py
 var agent embed.FS
 
-// parts are the files of the agent in the order of use: they share one namespace, and the last one runs it.
+// parts are the files of the agent in the order of use, behind the frame codec: they share one namespace, and the last one runs it.
 var parts = []string{
 	"base", "ledger", "files", "transfer", "closure", "module", "composite", "login", "child", "stream", "byway", "job", "chain", "facts", "link", "main",
 }
 
-// packed returns the agent as it travels, and its digest.
+// loader is what the first stage runs. It has the parts compiled one by one: Python's compiler takes many times the memory of
+// what it is given, and the system gets little of that back, so that every fork would have to go through it.
+const loader = "z=zlib.decompressobj();z.decompress(bytes(d));z=z.unused_data\nfor p in zlib.decompress(z).split(b'\\0'):exec(p)\n"
+
+// packed returns the agent as it travels, and its digest: the loader, and behind it the parts, with a NUL between two.
 var packed = sync.OnceValues(func() ([]byte, wire.Digest) {
-	data := compress([]byte(source()))
+	data := append(compress([]byte(loader)), compress([]byte(strings.Join(sources(), "\x00")))...)
 	return data, wire.Sum(data)
 })
 
@@ -41,18 +45,17 @@ func compress(data []byte) []byte {
 	return out.Bytes()
 }
 
-// source returns the agent's source as the target gets it.
-func source() string {
-	var b strings.Builder
-	b.WriteString(strip(wire.PythonSource))
+// sources returns the parts as the target gets them.
+func sources() []string {
+	texts := []string{strip(wire.PythonSource)}
 	for _, name := range parts {
 		text, err := agent.ReadFile("agent/" + name + ".py")
 		if err != nil {
 			panic(fmt.Sprintf("bootstrap: %v", err)) // they are in this binary
 		}
-		b.WriteString(strip(string(text)))
+		texts = append(texts, strip(string(text)))
 	}
-	return b.String()
+	return texts
 }
 
 // AgentDigest names the packed agent. The agent reports it in HELLO; as a blob, it is what one agent splices into the
