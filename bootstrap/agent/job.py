@@ -6,6 +6,7 @@ class Job(object):
 
     chain = None  # that it is a link of, if it is one
     byways = None  # by way of which its input comes, if there are any
+    talks = False  # whether what its child has to tell is more than a pipe holds until it ends
 
     def __init__(self, link, id, meta):
         self.link = link
@@ -43,7 +44,8 @@ class Job(object):
         control = None
         try:
             self.listener, control = pipe(0)
-            self.link.watch(self.listener, select.POLLIN, self.listen)
+            if self.talks:
+                self.link.watch(self.listener, select.POLLIN, self.listen)
             self.pid = fork(self.link, self.fds, control, task)
             self.link.pids[self.pid] = self
             self.link.ledger.note(b'G%d' % self.pid)
@@ -210,10 +212,14 @@ class Call(Job):
         Job.__init__(self, link, id, meta)
         body = body[meta_len:]
         self.streaming = bool(self.flags & FLAG_STREAM)
+        self.talks = bool(self.meta.get('pre')) or self.op not in ('module', 'exec')
+        self.input = None  # all of it, where the child has no need of a pipe
         if timeout:
             self.limit = monotonic() + timeout / 1000.0
         try:
-            if body or self.flags & FLAG_MORE:
+            if not self.flags & FLAG_MORE and self.op != 'exec':
+                self.input = body
+            elif body or self.flags & FLAG_MORE:
                 self.sink(0, WINDOW_BULK if self.op == 'put' and self.meta.get('size', 0) > INLINE_MAX
                           else WINDOW_INITIAL)
                 if body:
@@ -241,8 +247,10 @@ class Call(Job):
         """Forks, once everything is here; a Job that was cancelled before has nothing to run."""
         if not self.done:
             self.launch(self.work)
+            self.input = None
 
     def work(self, box):
+        box.held = self.input
         if self.meta.get('fresh') and self.link.login.stale():
             raise Stale(0, 'the login of %s has changed' % wire_text(self.link.facts['user']))
         enter(self.meta, self.link)

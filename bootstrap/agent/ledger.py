@@ -132,14 +132,14 @@ def wakeup():
 
 
 def drain(fd):
-    """What a descriptor that does not block holds now, and whether it is at its end."""
+    """What a descriptor that does not block holds now, and whether it was at its end then (if anything was in front of that, it may take another call)."""
     out = []
     try:
         while True:
             data = os.read(fd, 65536)
-            if not data:
-                return b''.join(out), True
             out.append(data)
+            if len(data) < 65536:
+                return b''.join(out), not data
     except OSError as e:
         return b''.join(out), e.errno not in (errno.EAGAIN, errno.EINTR)
 

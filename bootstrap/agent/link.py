@@ -268,6 +268,8 @@ class Link(object):
                 job.finish()
                 return
             if self.zygote.ready.issuperset(closures):
+                for closure in closures:
+                    self.zygote.fits(closure)  # so that children know
                 job.run()
             else:
                 self.backlog.append((self.zygote.prepare(closures), job))
@@ -310,6 +312,8 @@ class Link(object):
     def end(self):
         """Ends and removes all there is. The warden is told, and has nothing left to do unless this is cut short."""
         for job in self.jobs.values():
+            if job.listener is not None:
+                job.listen()
             for stream in list(job.sinks.values()) + list(job.sources.values()):
                 stream.close()  # for programs that are not ours to kill, and end with their input
         for pid in self.pids:
