@@ -146,9 +146,7 @@ class Member(WorkerProcess):
 
     def work(self):
         """Run the task as a worker would, in this thread."""
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, _Stream):
-                stream.begin()
+        _of_host.set({})
         with self.context():
             WorkerProcess._run(self)
 
@@ -235,35 +233,58 @@ class Carrier(WorkerProcess):
             self._hard_exit(traceback.format_exc() if _TaskContext is not None else e)
 
 
-class _Said(threading.local):
-    """What was said already, to this thread: each worker has a memory of its own of its warnings."""
+# What one host's task has to itself, by who keeps it there. It is also in the threads of its loop's items, whose contexts are copies of the task's
+# one, and in those that a plugin starts.
+_of_host = contextvars.ContextVar('of_host')
+_of_nobody = {}
+
+
+def _own(keeper, make):
+    kept = _of_host.get(_of_nobody)
+    if keeper not in kept:
+        kept[keeper] = make()
+    return kept[keeper]
+
+
+class _Said(object):
+    """What was said already, for this host: each worker has a memory of its own of its warnings."""
 
     def __init__(self, before):
-        super(_Said, self).__init__()
-        self._said = set(before)
+        self._before = frozenset(before)
 
     def __contains__(self, text):
-        return text in self._said
+        return text in self._before or text in _own(self, set)
 
     def __setitem__(self, text, _):
-        self._said.add(text)
+        _own(self, set).add(text)
 
-    add = __setitem__
+    def add(self, text):
+        """Remember it, as a set does."""
+        _own(self, set).add(text)
 
 
 class _Stream(object):
-    """What was printed for one host: by the thread of its task, and by those of its loop's items, whose contexts are copies of that one's."""
-
-    def __init__(self):
-        self._text = contextvars.ContextVar('printed')
-        self._nobodys = io.StringIO()
-
-    def begin(self):
-        """What this context prints from now on is apart from what others do."""
-        self._text.set(io.StringIO())
+    """What was printed for one host."""
 
     def __getattr__(self, name):
-        return getattr(self._text.get(self._nobodys), name)
+        return getattr(_own(self, io.StringIO), name)
+
+
+def _hand_on():
+    """Have threads that a host's plugins start print and warn for that host. Nothing else is theirs in a worker, either."""
+    start = threading.Thread.start
+
+    @functools.wraps(start)
+    def start_for_host(thread):
+        kept, run = _of_host.get(_of_nobody), thread.run
+
+        def run_for_host():
+            _of_host.set(kept)
+            run()
+        if kept is not _of_nobody:
+            thread.run = run_for_host
+        start(thread)
+    threading.Thread.start = start_for_host
 
 
 def _part_threads():
@@ -278,6 +299,7 @@ def _part_threads():
     for name in ('stdout', 'stderr'):
         if isinstance(getattr(sys, name), io.StringIO):  # releases that catch what is printed
             setattr(sys, name, _Stream())
+    _hand_on()
     # A plugin is in sys.modules before it was run, and a directory's plugins are not noted in one go.
     lock = threading.RLock()
     for kind in _LOADERS:
