@@ -42,6 +42,7 @@ func TestALoginThatWouldBeAnotherOneIsStale(t *testing.T) {
 			{"nothing", "true", false, false},
 			{"another account", "echo other:x:4711:4711::/:/bin/sh >>/etc/passwd; echo other:x:4711:other >>/etc/group", false, false},
 			{"a group", "echo new:x:4712:daemon,root >>/etc/group", true, true},
+			{"a group behind a great many", "yes many:x:4713: | head -n 100000 >>/etc/group; echo new:x:4712:root >>/etc/group", true, true},
 			{"a group that came and went", "echo new:x:4712:root >>/etc/group; sed -i /^new:/d /etc/group", false, false},
 			{"another shell", "sed -i s,^root:x:0:0:root:,root:x:0:0:changed:, /etc/passwd", true, true},
 			{"sudo's rules", "mkdir -p /etc/sudoers.d; echo >/etc/sudoers.d/new", false, true},

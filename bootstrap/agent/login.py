@@ -36,7 +36,7 @@ class Login(object):
         """The account's own line, and the groups that have it as a member."""
         found = []
         for path in self.databases:
-            for line in contents(path).split(b'\n'):
+            for line in contents(path, -1).split(b'\n'):
                 fields = line.split(b':')
                 if path == ACCOUNT_FILES[0] and fields[0] == self.user:
                     found.append(line)
@@ -76,10 +76,10 @@ def stamp(path):
     return st.st_mtime, st.st_ctime, st.st_size, st.st_ino
 
 
-def contents(path):
+def contents(path, limit=1 << 20):
     try:
         with open(path, 'rb') as f:
-            return f.read(1 << 20)
+            return f.read(limit)
     except (OSError, IOError):
         return b''
 

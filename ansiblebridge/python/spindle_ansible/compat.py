@@ -32,6 +32,7 @@ ExtensionManager = optional('ansible._internal._ansiballz._builder', 'ExtensionM
 get_module_encoder = optional('ansible.module_utils.common.json', 'get_module_encoder')
 Direction = optional('ansible.module_utils.common.json', 'Direction')
 EncryptedString = optional('ansible.parsing.vault', 'EncryptedString')
+_Trusted = optional('ansible._internal._datatag._tags', 'TrustedAsTemplate')
 UnsafeText = optional('ansible.utils.unsafe_proxy', 'AnsibleUnsafeText') if not HAS_BUILT_MODULE else None
 DEFERS_WARNINGS = optional('ansible._internal._display_utils', 'DeferredWarningContext') is not None
 _secrets = optional('ansible.module_utils', 'secrets')
@@ -155,6 +156,13 @@ def keeps_condition_errors():
 def templates_twice():
     """Whether a template that another template has come to is one, too: before it was known of each text who has written it."""
     return not HAS_BUILT_MODULE
+
+
+def may_be_template(text):
+    """Whether a text can be one: it is not marked as unsafe, or, in later releases, it is marked as trusted."""
+    if _Trusted is not None:
+        return _Trusted.is_tagged_on(text)
+    return not getattr(text, '__UNSAFE__', False)
 
 
 def hides_template(value):

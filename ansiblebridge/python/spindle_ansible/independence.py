@@ -278,8 +278,29 @@ class _Scan(object):
                 raise Dependent('%s may be anything' % name)
             if name not in self._seen:
                 self._seen.add(name)
-                if name in self.variables and name != 'ansible_facts':
+                if name == 'ansible_facts':
+                    self._facts(self.variables.get(name))
+                elif name in self.variables:
                     self.value(self.variables[name])
+
+    def _facts(self, facts):
+        """What is found out about a host is no template, whatever it looks like, in no release. A variable of that name can be put in its place, though.
+
+        There may be many thousands of facts: they do not count as values that were looked at.
+        """
+        left = [facts]
+        while left:
+            value = left.pop()
+            if isinstance(value, dict):
+                left.extend(value)
+                left.extend(value.values())
+            elif isinstance(value, (list, tuple)):
+                left.extend(value)
+            elif isinstance(value, str):
+                if '{' in value and compat.may_be_template(value):
+                    self._template(value)
+            elif compat.hides_template(value):
+                raise Dependent('a fact that is encrypted')
 
     def _tree(self, tree):
         for node in tree.find_all((nodes.Import, nodes.FromImport, nodes.Include, nodes.Extends, nodes.Macro, nodes.CallBlock)):

@@ -91,6 +91,23 @@ class IndependenceTest(unittest.TestCase):
         hosts.__iter__.side_effect = lambda: iter(['one'] * (independence._MOST_HOSTS + 1))
         self.assertFalse(self.verdict(variables=variables, command='echo {{ hostvars[item].plain }}'))
 
+    def test_facts_are_no_templates_but_a_variable_in_their_place_may_be(self):
+        try:
+            from ansible._internal._datatag._tags import TrustedAsTemplate
+            theirs, ours = str, TrustedAsTemplate().tag
+        except ImportError:
+            from ansible.utils.unsafe_proxy import wrap_var
+            theirs, ours = wrap_var, str
+        for text, found in ((theirs('{{ out.rc }}'), True), (ours('plain'), True), (ours('{{ word }}'), True), (ours('{{ out.rc }}'), False), (ours('{{ before }}'), False)):
+            for facts in ({'a': text}, {'b': 1, 'a': [1, {'c': [text]}]}, {text: None}):
+                for command in ('echo {{ ansible_facts.a }}', 'echo {{ ansible_facts }}', 'echo {{ mine }}'):
+                    verdict = self.verdict(command=command, variables={'ansible_facts': facts, 'mine': "{{ ansible_facts['a'] }}"})
+                    self.assertEqual(bool(verdict), found, (text, facts, command))
+                self.assertTrue(self.verdict(command='echo {{ word }}', variables={'ansible_facts': facts}))
+        many = dict((str(n), [theirs('{'), n]) for n in range(independence._MOST_VALUES))
+        self.assertTrue(self.verdict(command='echo {{ ansible_facts.a }}', variables={'ansible_facts': many}))
+        self.assertTrue(self.verdict(command='echo {{ ansible_facts.a }}'))
+
     @unittest.skipIf(compat.EncryptedString is None, 'what is encrypted is no template in these releases')
     def test_what_is_encrypted_may_be_a_template(self):
         from ansible.parsing.vault import VaultSecret, VaultSecretsContext, VaultLib
