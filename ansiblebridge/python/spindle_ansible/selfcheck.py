@@ -35,13 +35,24 @@ _OF_ACTIONS = (
 _OF_CONNECTIONS = ('_connect', 'close', 'exec_command', 'fetch_file', 'put_file')
 _OF_STRATEGIES = ('_execute_meta', '_queue_task', 'cleanup')
 
+# Files of Ansible that make it another one when they change, although it calls itself the same: what is developed does.
+_WATCHED = (
+    'release.py', 'executor/module_common.py', 'executor/process/worker.py', 'executor/task_executor.py', 'plugins/action/__init__.py',
+    'plugins/connection/__init__.py', 'plugins/strategy/__init__.py',
+)
+
 # Set for the play that the check runs: it must not be checked itself, nor go on without us.
 TRIAL = 'SPINDLE_TRIAL'
 
+# The hosts of the play, and the program that runs it: releases that were not installed as a package have no other way in that is always there.
+_HOSTS = 'one,two,three,'
+_PROGRAM = 'import sys; from ansible.cli.playbook import main; sys.exit(main(["ansible-playbook"] + sys.argv[1:]))'
+
+# Several hosts, for workers that are shared; loops of several items, for those that are sent ahead.
 _PLAY = '''
 - hosts: all
   gather_facts: false
-  vars: {dir: "{{ playbook_dir }}/made"}
+  vars: {dir: "{{ playbook_dir }}/made-{{ inventory_hostname }}"}
   tasks:
     - ping:
       register: pong
@@ -53,10 +64,13 @@ _PLAY = '''
       register: raw
     - script: trial.sh
       register: script
-    - fetch: {src: "{{ dir }}/file", dest: "{{ playbook_dir }}/fetched", flat: true}
-    - command: echo {{ item }}
-      loop: [1, 2]
+    - fetch: {src: "{{ dir }}/file", dest: "{{ dir }}/fetched", flat: true}
+    - command: echo {{ inventory_hostname }} {{ item }}
+      loop: [1, 2, 3, 4]
       register: loop
+    - copy: {content: "{{ item }}", dest: "{{ dir }}/{{ item }}", mode: "0600"}
+      loop: [a, b, c, d]
+      register: copies
     - shell: exit 3
       register: failed
       ignore_errors: true
@@ -70,11 +84,21 @@ _PLAY = '''
           - shown.stdout == 'one'
           - raw.stdout is search('raw')
           - script.stdout is search('scripted')
-          - loop.results | length == 2 and loop.results[1].stdout == '2'
+          - loop.results | map(attribute='stdout') | list == [1, 2, 3, 4] | map('regex_replace', '^', inventory_hostname ~ ' ') | list
+          - copies.results | map(attribute='dest') | list == ['a', 'b', 'c', 'd'] | map('regex_replace', '^', dir ~ '/') | list
+          - lookup('file', dir ~ '/d') == 'd'
           - failed is failed and failed.rc == 3
           - job.stdout == 'later'
-          - lookup('file', playbook_dir ~ '/fetched') == 'one'
-'''
+          - lookup('file', dir ~ '/fetched') == 'one'
+''' + ''.join('''
+- hosts: all
+  gather_facts: false
+  strategy: %s
+  tasks:
+    - command: echo {{ inventory_hostname }}
+      register: said
+    - assert: {that: said.stdout == inventory_hostname}
+''' % name for name in ('mitogen_free', 'mitogen_host_pinned'))
 
 
 def version():
@@ -86,22 +110,29 @@ def reason():
     """Why this Ansible cannot be hooked into, or None."""
     if os.environ.get(TRIAL) or version() <= NEWEST:
         return None
+    try:
+        failed = _check()
+    except Exception as e:  # whatever is not there any more
+        failed = '%s: %s' % (type(e).__name__, e)
+    return '%s; %s' % (failed, texts.OTHER_VERSION) if failed else None
+
+
+def _check():
+    """What differences and a trial show, unless it is noted that they show nothing."""
     found = differences()
     if found:
-        return '%s; %s' % (found[0], texts.OTHER_VERSION)
+        return found[0]
     note = _note_path()
     if note and os.path.exists(note):
         return None
     failed = trial()
-    if failed:
-        return '%s; %s' % (failed, texts.OTHER_VERSION)
-    if note:
+    if note and not failed:
         try:
             os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)
             open(note, 'w').close()
         except OSError:  # it is checked again the next time
             pass
-    return None
+    return failed
 
 
 def differences():
@@ -136,8 +167,9 @@ def _accepts(ours, theirs):
 
 def trial():
     """Run a small play over Spindle; what went wrong, or None."""
-    directory = tempfile.mkdtemp(prefix='spindle-trial-')
+    directory = None
     try:
+        directory = tempfile.mkdtemp(prefix='spindle-trial-')
         for name, text in (
                 ('ansible.cfg', '[defaults]\n'), ('play.yml', _PLAY), ('trial.sh', '#!/bin/sh\necho scripted\n')):
             with open(os.path.join(directory, name), 'w') as f:
@@ -154,8 +186,7 @@ def trial():
             'PYTHONPATH': os.pathsep.join(path + [p for p in (environ.get('PYTHONPATH'),) if p]),
         })
         done = subprocess.run(
-            [sys.executable, '-m', 'ansible', 'playbook', '-i', 'localhost,', '-c', 'local', '-e',
-             'ansible_python_interpreter=%s' % sys.executable, 'play.yml'],
+            [sys.executable, '-c', _PROGRAM, '-i', _HOSTS, '-c', 'local', '-e', 'ansible_python_interpreter=%s' % sys.executable, 'play.yml'],
             cwd=directory, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=TRIAL_SECONDS)
     except subprocess.TimeoutExpired:
@@ -163,7 +194,8 @@ def trial():
     except (OSError, mux_mod.Unavailable) as e:
         return 'a small play could not be run: %s' % e
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if directory is not None:
+            shutil.rmtree(directory, ignore_errors=True)
     if done.returncode:
         words = [line for line in done.stdout.decode('utf-8', 'replace').splitlines()
                  if 'fatal:' in line or 'ERROR' in line or 'Error' in line]
@@ -176,9 +208,9 @@ def _note_path():
     base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
     if not os.path.isabs(base):
         return None
-    source = inspect.getsourcefile(ansible)
+    source = os.path.dirname(os.path.abspath(ansible.__file__))
     key = [__version__, sys.version, source, mux_mod.ROOT]
-    for path in (source, inspect.getsourcefile(ActionBase), os.path.join(mux_mod.ROOT, 'spindle_ansible', 'strategy.py')):
+    for path in [os.path.join(source, *name.split('/')) for name in _WATCHED] + [os.path.join(mux_mod.ROOT, 'spindle_ansible', 'strategy.py')]:
         st = os.stat(path)
         key += [st.st_mtime, st.st_size]
     return os.path.join(base, 'spindle', 'passed-%s' % hashlib.sha256(repr(key).encode()).hexdigest()[:24])
