@@ -34,6 +34,10 @@ func TestChangesOfALoginAreSeen(t *testing.T) {
     - {name: login again, become_user: app, become_flags: -i, ansible.builtin.shell: "echo $SPOKEN"}
     - {name: variables, ansible.builtin.copy: {dest: /etc/environment, content: "EVERYWHERE=1\n", mode: "0644"}}
     - {name: seen, become: false, ansible.builtin.shell: "echo $EVERYWHERE"}
+    - {name: own variables, become: false, ansible.builtin.copy: {dest: ~/.pam_environment, content: "MINE=2\nEVERYWHERE=other\n", mode: "0644"}}
+    - {name: own seen, become: false, ansible.builtin.shell: "echo $MINE $EVERYWHERE"}
+    - {name: no variables, become: false, ansible.builtin.file: {path: ~/.pam_environment, state: absent}}
+    - {name: own gone, become: false, ansible.builtin.shell: "echo ${MINE-unset} $EVERYWHERE"}
     - {name: rename, ansible.builtin.user: {name: app, home: /srv/app, move_home: true}}
     - {name: home, become_user: app, ansible.builtin.shell: "echo ~"}
     - {name: remove, ansible.builtin.user: {name: app, state: absent, remove: true}}
@@ -61,7 +65,7 @@ func TestChangesOfALoginAreSeen(t *testing.T) {
 				return fmt.Sprint(rec.Result["stdout"])
 			}
 			for task, want := range map[string]string{
-				"before": "app", "after": "app extra", "login": "yes", "login again": "again", "seen": "1", "home": "/srv/app", "someone": "someone",
+				"before": "app", "after": "app extra", "login": "yes", "login again": "again", "seen": "1", "own seen": "2 1", "own gone": "unset 1", "home": "/srv/app", "someone": "someone",
 			} {
 				if got := said(task); got != want {
 					t.Errorf("%s: %q, want %q", task, got, want)
@@ -130,7 +134,7 @@ func TestManyAccountsInOneLoop(t *testing.T) {
           echo "u$i:x:$((20000 + i)):" >>/etc/group
         done
     - name: work
-      ansible.builtin.shell: id -un; ps -eo user:32,args | awk '$1 ~ /^u[0-9]+$/ && /mitogen:/ {print $1}' | sort -u | wc -l
+      ansible.builtin.shell: id -un; ps -eo uid,args | awk '$1 > 20000 && /mitogen:/ {print $1}' | sort -u | wc -l
       become_user: u{{ item }}
       loop: "{{ range(1, USERS + 1) | list + range(1, 31) | list }}"
 `, "USERS", fmt.Sprint(users)), 0o644)
