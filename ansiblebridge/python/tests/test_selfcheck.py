@@ -28,10 +28,9 @@ def other_release(case, version, path=None, old=None, new=None):
         case.assertTrue(count, '%s has no %s' % (name, pattern))
         with open(file, 'w') as f:
             f.write(changed)
-    main = os.path.join(top, 'ansible', '__main__.py')
-    if not os.path.exists(main):  # before ansible-core 2.11; none of the future will be without
-        with open(main, 'w') as f:
-            f.write("import runpy\nimport sys\ndel sys.argv[1]\nrunpy.run_path(%r, run_name='__main__')\n" % PLAYBOOK)
+    with open(os.path.join(top, 'ansible', 'cli', 'playbook.py'), 'r+') as f:
+        if 'def main(' not in f.read():  # before ansible-core 2.11; none of the future will be without
+            f.write('\n\ndef main(args):\n    return PlaybookCLI(args).run()\n')
     case.environ.update(PYTHONPATH=top, XDG_CACHE_HOME=os.path.join(case.directory, 'cache'))
     case.assertIn(version, subprocess.check_output([PLAYBOOK, '--version'], env=case.environ).decode())
 
