@@ -142,7 +142,7 @@ func TestStrayModules(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			t.Setenv("PYTHONPATH", "/tmp/"+n)
+			tg.wrap = append([]string{"env", "PYTHONPATH=/tmp/" + n}, tg.wrap...)
 			r := boot(t, tg)
 			for _, zip := range []bool{false, true} {
 				if res, _ := r.module(modules["ping"], zip, nil); res.RC != 0 {

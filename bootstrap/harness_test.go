@@ -65,7 +65,7 @@ func targets() []target {
 	return list
 }
 
-// each runs a test with every Python.
+// each runs a test with every Python, side by side: each has a root of its own.
 func each(t *testing.T, test func(t *testing.T, tg target)) {
 	for _, tg := range targets() {
 		t.Run(tg.name, func(t *testing.T) {
@@ -75,6 +75,7 @@ func each(t *testing.T, test func(t *testing.T, tg target)) {
 			if tg.skip != "" {
 				t.Skip(tg.skip)
 			}
+			t.Parallel()
 			test(t, tg)
 		})
 	}
