@@ -64,7 +64,8 @@ test: needs build roots unit e2e ## run all tests; installs what they need (Debi
 
 needs:
 	@tools/need.sh gcc=gcc $(PYTHON)=python3 ansible-playbook=ansible-core ssh=openssh-client sshd=openssh-server sudo=sudo doas=opendoas \
-		sshpass=sshpass ip=iproute2 unshare=util-linux ps=procps mmdebstrap=mmdebstrap
+		sshpass=sshpass ip=iproute2 unshare=util-linux ps=procps mmdebstrap=mmdebstrap \
+		busybox=busybox zsh=zsh fish=fish tcsh=tcsh ksh=ksh
 
 roots: ## build the Debian roots that tests run in (a minute each, once)
 	SPINDLE_TEST_ROOTS=$(ROOTS) tests/env/roots.sh bullseye bookworm trixie sid engines workshop
