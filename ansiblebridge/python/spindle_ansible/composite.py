@@ -24,6 +24,7 @@ from spindle_ansible import action_mixin
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
 from spindle_ansible import copies
+from spindle_ansible import entry
 from spindle_ansible import files
 from spindle_ansible import log
 from spindle_ansible import methods
@@ -37,7 +38,7 @@ _STAT = 'ansible.legacy.stat'
 _FOLLOWING = ('ansible.legacy.copy', 'ansible.legacy.file')
 
 # Whether it is known of this release's modules what they leave behind in their process.
-_TIDY = selfcheck.version() <= selfcheck.NEWEST
+_TIDY = entry.version() <= selfcheck.NEWEST
 
 # Answers that the stat module may give: by name, what it says of the file, and the tests by which the agent knows it.
 # A test is a key, whether its value is to be the same or another one, and the value; what is not there is ''.

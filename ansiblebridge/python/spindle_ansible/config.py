@@ -149,10 +149,12 @@ def placeholder(kind, name, key):
 
     Up to ansible-core 2.10, that of ssh says so of its host ('inventory_hostname', and no variable of that name is looked at) and port (22).
     """
+    if key not in ('host', 'port'):
+        return None
     definitions = C.config.get_configuration_definitions(kind, _loaded(kind, name))
     if 'inventory_hostname' in [entry['name'] for entry in definitions.get('host', {}).get('vars') or ()]:
         return None
-    return definitions.get(key, {}).get('default') if key in ('host', 'port') else None
+    return definitions.get(key, {}).get('default')
 
 
 def origin(kind, name, key, variables, templar=None):

@@ -11,6 +11,7 @@ from ansible.release import __version__
 from ansible.utils.display import Display
 
 from spindle_ansible import fallback
+from spindle_ansible import methods
 from spindle_ansible import texts
 
 # The stock strategies that ours stand for.
@@ -19,14 +20,17 @@ STRATEGIES = ('linear', 'free', 'host_pinned')
 # The oldest release of Ansible that there is anything for.
 OLDEST = (2, 10)
 
-_PREFIXES = ('ansible.builtin.', 'ansible.legacy.')
-
 _classes = {}
+
+
+def version():
+    """The release that is running, as numbers."""
+    return tuple(int(n) for n in re.findall(r'\d+', __version__)[:2])
 
 
 def too_old():
     """What there is to say if this Ansible is older than any that we know, or None."""
-    if tuple(int(n) for n in re.findall(r'\d+', __version__)[:2]) >= OLDEST:
+    if version() >= OLDEST:
         return None
     return texts.TOO_OLD % (__version__, '%d.%d' % OLDEST)
 
@@ -59,10 +63,7 @@ def stand_in():
         return
 
     def get(name, *args, **kwargs):
-        short = name
-        for prefix in _PREFIXES:
-            if isinstance(name, str) and name.startswith(prefix):
-                short = name[len(prefix):]
+        short = methods.short(name) if isinstance(name, str) else name
         if short not in STRATEGIES or kwargs.get('class_only'):
             return original(name, *args, **kwargs)
         return strategy(str(short))(*args, **kwargs)

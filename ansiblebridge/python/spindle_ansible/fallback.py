@@ -66,7 +66,9 @@ def _guard_delegate(name, variables):
 
 
 class FallbackMixin(object):
-    """Goes in front of a strategy class of Ansible's where ours cannot be."""
+    """Goes in front of a strategy class of Ansible's, and does nothing while Spindle is used."""
 
     def _queue_task(self, host, task, task_vars, play_context):
-        return super(FallbackMixin, self)._queue_task(host, task, guarded(task, task_vars), play_context)
+        if why() is not None:
+            task_vars = guarded(task, task_vars)
+        return super(FallbackMixin, self)._queue_task(host, task, task_vars, play_context)

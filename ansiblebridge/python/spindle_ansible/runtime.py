@@ -7,10 +7,10 @@ import pwd
 import socket
 import threading
 
+from spindle_ansible import fallback
 from spindle_ansible import mux as mux_mod
 
 _mux = None
-_broken = None
 _active = 0
 _meta = None
 _typed = (None, None)
@@ -19,14 +19,12 @@ _here = threading.local()
 
 def active():
     """Whether a strategy of ours is running, with a multiplexer behind it."""
-    return _active > 0 and _mux is not None and _broken is None
+    return _active > 0 and _mux is not None and not given_up()
 
 
 def enter():
     """A strategy of ours begins to run. Raises Unavailable where there is nothing to run with."""
     global _mux, _active
-    if _broken is not None:
-        raise _broken
     if _mux is None:
         _mux = mux_mod.Multiplexer(mux_mod.find_binary())
     _active += 1
@@ -38,15 +36,9 @@ def leave():
     _active -= 1
 
 
-def give_up(reason):
-    """For the rest of this run there is no Spindle."""
-    global _broken
-    _broken = reason
-
-
 def given_up():
     """Whether, in this run, it was found that there is no Spindle."""
-    return _broken is not None
+    return fallback.why() is not None
 
 
 def wait_ready():

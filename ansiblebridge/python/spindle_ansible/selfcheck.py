@@ -7,7 +7,6 @@ machine only, in a process of its own. What passed is noted, so it is run once.
 import hashlib
 import inspect
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from ansible.plugins.connection import ConnectionBase
 from ansible.plugins.strategy import StrategyBase
 from ansible.release import __version__
 
+from spindle_ansible import entry
 from spindle_ansible import mux as mux_mod
 from spindle_ansible import texts
 
@@ -101,14 +101,9 @@ _PLAY = '''
 ''' % name for name in ('mitogen_free', 'mitogen_host_pinned'))
 
 
-def version():
-    """The release that is running, as numbers."""
-    return tuple(int(n) for n in re.findall(r'\d+', __version__)[:2])
-
-
 def reason():
     """Why this Ansible cannot be hooked into, or None."""
-    if os.environ.get(TRIAL) or version() <= NEWEST:
+    if os.environ.get(TRIAL) or entry.version() <= NEWEST:
         return None
     try:
         failed = _check()

@@ -43,12 +43,11 @@ def give_up(reason):
     """Go on without Spindle, and say so once."""
     if os.environ.get(selfcheck.TRIAL):
         raise AnsibleError(texts.UNAVAILABLE % reason)
-    runtime.give_up(reason)
     fallback.begin(reason)
     log.warn_once('unavailable', texts.UNAVAILABLE % reason)
 
 
-class StrategyMixin(object):
+class StrategyMixin(fallback.FallbackMixin):
     """Goes in front of a strategy class of Ansible's."""
 
     _spindle_warmer = None
@@ -94,8 +93,6 @@ class StrategyMixin(object):
         missing, alone = [], True
         if self._spindle_warmer is not None and not runtime.given_up():
             missing, alone = self._spindle_prepare(task, task_vars)
-        if runtime.given_up():
-            task_vars = fallback.guarded(task, task_vars)
         if not alone:
             self._spindle_crew.lacks(missing, task_vars)
             with self._spindle_crew.queueing():
