@@ -185,6 +185,25 @@ func TestSpawnFullTerminal(t *testing.T) {
 	if got.exit != (wire.Exit{RC: 5}) || got.out[1] != "in\nerr\n\x03\x04\n" || got.out[2] != "" {
 		t.Errorf("%+v", got)
 	}
+	// Programs that ask before they throw away what was typed, and turn off the echo, which takes them a moment.
+	id = r.spawn(2, meta{"argv": []string{"/bin/sh", "-c", `printf 'Password: '; sleep 0.3; exec "$0" -c '
+import sys, termios
+old = termios.tcgetattr(0)
+new = old[:]
+new[3] &= ~termios.ECHO
+termios.tcsetattr(0, termios.TCSAFLUSH, new)
+line = sys.stdin.readline()
+termios.tcsetattr(0, termios.TCSAFLUSH, old)
+sys.stdout.write("got " + line)
+sys.stdin.readline()
+'`, targets()[0].python}})
+	r.until(id, 1, "Password: ")
+	r.send(id, wire.Data{Channel: 0}, []byte("s3cret\n")...)
+	r.until(id, 1, "got s3cret\n") // and not that twice
+	r.send(id, wire.Data{Channel: 0}, []byte("more\n")...)
+	if got := r.relay(id); got.exit != (wire.Exit{}) || got.out[1] != "" {
+		t.Errorf("%+v", got)
+	}
 	// A terminal that a daemon keeps does not hold up the end.
 	id = r.spawn(2, meta{"argv": []string{"/bin/sh", "-c", `trap '' HUP; sleep 1000 & echo $!`}})
 	got = r.relay(id)

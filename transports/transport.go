@@ -20,7 +20,8 @@ const (
 	// while stdin and stdout stay clean.
 	ControlTTY Mode = 1
 	// FullTTY gives a new terminal (raw, no echo) for everything, for programs that read passwords from their stdin
-	// only if that is a terminal.
+	// only if that is a terminal. An agent holds back what is typed until the program has turned off the echo, a second
+	// at most: some ask first, and then throw away what has been typed.
 	FullTTY Mode = 2
 )
 

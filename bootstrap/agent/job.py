@@ -278,6 +278,30 @@ class Call(Job):
                        out[0] + out[1])
 
 
+class Keys(Sink):
+    """What is typed at a terminal: nothing before the program there has turned off the echo, which takes it a moment.
+
+    Some ask first, and throw away what was typed up to then when they turn it off (polkit's agent, for machinectl and run0):
+    a password that comes between the two would be lost, and both sides wait for ever.
+    """
+
+    def write(self, events=0):
+        import termios
+        try:
+            attributes = self.chunks and self.fd is not None and termios.tcgetattr(self.fd)
+            if attributes and attributes[3] & termios.ECHO:
+                now = monotonic()
+                self.patience = self.patience or now + 1
+                if now < self.patience:
+                    return
+                attributes[3] &= ~termios.ECHO  # a program that does not mind
+                termios.tcsetattr(self.fd, termios.TCSANOW, attributes)
+        except termios.error:
+            pass  # nobody is there any more, which writing finds out
+        self.patience = None
+        Sink.write(self, events)
+
+
 class Spawn(Job):
     """One SPAWN, answered by EXIT: a program whose streams are relayed as they are."""
 
@@ -315,14 +339,15 @@ class Spawn(Job):
         attributes[0] = termios.IGNPAR  # nothing is translated on the way in,
         attributes[1] = 0  # nor on the way out
         attributes[2] = attributes[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
-        attributes[3] = 0  # no echo, no lines, no signals
+        # No lines, no signals, and no echo. Where all is one terminal, that is for the program to see to: it tells Keys.
+        attributes[3] = termios.ECHO if self.mode == 2 else 0
         attributes[6][termios.VMIN] = 1
         attributes[6][termios.VTIME] = 0
         termios.tcsetattr(slave, termios.TCSANOW, attributes)
         self.slave = slave
         for fd in (2,) if self.mode == 1 else (0, 1, 2):
             self.fds[fd] = slave
-        self.sinks[into] = Sink(self, hold(os.dup(master)), into)
+        self.sinks[into] = (Sink if self.mode == 1 else Keys)(self, hold(os.dup(master)), into)
         self.sources[out] = Source(self, hold(master), out, terminal=True)
 
     def work(self, box):
@@ -340,6 +365,15 @@ class Spawn(Job):
                 source.told = True
                 self.link.send(EOF, self.id, (source.channel,))
         Job.update(self)
+
+    def alarm(self, now):
+        when = Job.alarm(self, now)
+        for sink in self.sinks.values():
+            if sink.patience:
+                sink.write()
+                if sink.patience:
+                    when = min(when or now + 1, now + 0.01)
+        return when
 
     def end_of_input(self, sink):
         # A raw terminal has no end of input: whoever is there is told that its line has gone.

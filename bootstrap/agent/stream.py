@@ -97,6 +97,8 @@ class Source(object):
 class Sink(object):
     """What a program reads, as it comes from the link."""
 
+    patience = None  # until when nothing is written, whatever comes
+
     def __init__(self, job, fd, channel, window=WINDOW_INITIAL):
         self.job = job
         self.fd = fd
