@@ -209,8 +209,8 @@ def _lean(digest, member, content):
 
 
 def _own(member, content):
-    """Whether a file is of Ansible's own module_utils, and not of somebody's whose code may read its docstrings."""
-    if not member.startswith('ansible/module_utils/'):
+    """Whether a file is Ansible's own, and not of somebody whose code may read its docstrings and documentation."""
+    if not member.startswith(('ansible/module_utils/', 'ansible/modules/')):
         return False
     try:
         with open(os.path.join(os.path.dirname(ansible.__file__), member[len('ansible/'):]), 'rb') as f:

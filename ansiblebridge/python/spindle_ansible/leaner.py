@@ -1,6 +1,6 @@
-"""Ansible's source as it travels: without the lines that only hold a comment, and without the docstrings of its module_utils.
+"""Ansible's source as it travels: without the lines that only hold a comment, and, of its own files, without what documents them.
 
-They are more than a third of what a module needs, compressed. Empty lines stand in their places, so whatever
+That is more than a third of what a module needs, compressed, and most of a module itself. Empty lines stand in their places, so whatever
 names a line of the code names the same one as ever.
 """
 import re
@@ -12,6 +12,11 @@ _DOCSTRING = (
     br'(?P<head>^[ \t]*(?:(?:async[ ]+def|def|class)\b|\))[^\n]*:[ \t]*(?:\#[^\n]*)?\n[ \t]*)'
     br'(?P<open>[rR]?(?P<quotes>"""|' + b"'''" + br'))(?P<doc>(?:\\.|[^\\])*?)(?P<close>(?P=quotes))')
 
+# What ansible-doc shows of a module.
+_DOCUMENT = (
+    br'(?P<name>^(?:DOCUMENTATION|EXAMPLES|RETURN)[ ]*=[ ]*[rR]?(?P<marks>"""|' + b"'''" + br'))'
+    br'(?P<text>(?:\\.|[^\\])*?)(?P<end>(?P=marks))')
+
 # Strings, as a # in one begins nothing, and comments behind code, which tracebacks show.
 _REST = (
     br'|\#[^\n]*'
@@ -22,11 +27,11 @@ _REST = (
 
 _END = re.compile(br'[ \t]*$', re.MULTILINE)
 _COMMENTS = re.compile(_COMMENT + _REST, re.DOTALL | re.MULTILINE)
-_ALL = re.compile(_COMMENT + b'|' + _DOCSTRING + _REST, re.DOTALL | re.MULTILINE)
+_ALL = re.compile(_COMMENT + b'|' + _DOCSTRING + b'|' + _DOCUMENT + _REST, re.DOTALL | re.MULTILINE)
 
 
-def source(content, docstrings=False):
-    """Python source with empty lines in the place of comments, and of docstrings where nobody reads those.
+def source(content, documents=False):
+    """Python source with empty lines in the place of comments, and of docstrings and documentation where nobody reads those.
 
     The first two lines stay: they may say how to run the file, and what encoding it has.
     """
@@ -38,10 +43,12 @@ def source(content, docstrings=False):
         if token.start() >= third:
             if token.lastgroup == 'comment':
                 return b''
+            if token.lastgroup == 'end' and _END.match(content, token.end()):
+                return token.group('name') + b'\n' * token.group('text').count(b'\n') + token.group('end')
             if token.lastgroup == 'close' and _END.match(content, token.end()):
                 # Not empty: dataclasses would make one up.
                 lines = token.group('doc').count(b'\n')
                 return token.group('head') + token.group('open') + b'-' + b'\n' * lines + token.group('close')
         return token.group()
 
-    return (_ALL if docstrings else _COMMENTS).sub(lean, content)
+    return (_ALL if documents else _COMMENTS).sub(lean, content)
