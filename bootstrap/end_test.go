@@ -177,6 +177,11 @@ func TestHostileFrames(t *testing.T) {
 	call := good(1, wire.Call{Op: "exec", MetaLen: len(sleep), Flags: wire.FlagMore}, []byte(sleep)...)
 	chunk := good(1, wire.Data{Channel: 0}, make([]byte, wire.ChunkMax)...)
 	digest := wire.Sum([]byte("x"))
+	opened := func(blob []byte) []byte { // by who needs what may be in it
+		meta := `{"manifest":"` + digest.String() + `"}`
+		return append(blob, good(1, wire.Call{Op: "module", MetaLen: len(meta)}, []byte(meta)...)...)
+	}
+	bundle, inflated := wire.Bundle([][]byte{[]byte("x")})
 	for name, tc := range map[string]struct {
 		bytes []byte
 		want  string
@@ -196,6 +201,9 @@ func TestHostileFrames(t *testing.T) {
 		"blob of less":      {good(0, wire.Blob{Digest: digest, Size: 2}, 'x'), "BLOB: content is not of the size given"},
 		"blob that expands": {good(0, wire.Blob{Digest: digest, Size: 1, Encoding: 1}, compress(make([]byte, 100<<20))...), "BLOB: content is not of the size given"},
 		"blob of noise":     {good(0, wire.Blob{Digest: digest, Size: 1, Encoding: 1}, 'x', 'y', 'z'), "BLOB: "},
+		"bundle of lies":    {opened(good(0, wire.Blob{Digest: digest, Size: inflated, Encoding: 2}, bundle...)), "BLOB: content is not what the digest names"},
+		"bundle of more":    {opened(good(0, wire.Blob{Digest: digest, Size: 1, Encoding: 2}, bundle...)), "BLOB: content is not of the size given"},
+		"bundle of noise":   {opened(good(0, wire.Blob{Digest: digest, Size: 1, Encoding: 2}, 'x', 'y', 'z')), "BLOB: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, tg := range targets()[:2] { // a Python 3 and the Python 2

@@ -25,7 +25,7 @@ type bench struct {
 	sys      *actors.System
 	tree     *actor.PID
 	wg       sync.WaitGroup
-	blobs    map[wire.Digest]*Fetched
+	blobs    map[wire.Digest][]*Blob // by closure
 	mail     chan any
 	silences chan time.Duration
 	client   *actor.PID
@@ -33,17 +33,41 @@ type bench struct {
 	service *actor.PID
 }
 
-// service answers Fetch and Reserve.
+// service answers Fetch, Load and Reserve.
 type service struct{ b *bench }
 
 func (s *service) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *Fetch:
-		if f := s.b.blobs[m.Closure]; f != nil {
-			ctx.Respond(f)
-		} else {
+		blobs := s.b.blobs[m.Closure]
+		if blobs == nil {
 			ctx.Respond(&Unknown{Closure: m.Closure})
+			return
 		}
+		f := &Fetched{Closure: m.Closure}
+		for _, b := range blobs {
+			f.Blobs = append(f.Blobs, BlobSize{b.Digest, b.Size})
+		}
+		ctx.Respond(f)
+	case *Load:
+		content := map[wire.Digest]*Blob{}
+		for _, b := range s.b.blobs[m.Closure] {
+			content[b.Digest] = b
+		}
+		l := &Loaded{Closure: m.Closure}
+		if len(m.Bundled) > 0 {
+			var contents [][]byte
+			for _, d := range m.Bundled {
+				contents = append(contents, content[d].Content)
+			}
+			b := &Blob{Digest: wire.BundleName(m.Bundled), Encoding: wire.EncodingBundle}
+			b.Content, b.Size = wire.Bundle(contents)
+			l.Blobs = append(l.Blobs, b)
+		}
+		for _, d := range m.Single {
+			l.Blobs = append(l.Blobs, content[d])
+		}
+		ctx.Respond(l)
 	case *Reserve:
 		ctx.Respond(&Reserved{Bytes: m.Bytes})
 	}
@@ -77,7 +101,7 @@ func (c *client) Receive(ctx actor.Context) {
 }
 
 func newBench(t *testing.T, beat Heartbeat) *bench {
-	b := &bench{t: t, sys: actors.NewSystem(actors.Options{Logger: zap.NewNop(), Name: "test"}), blobs: map[wire.Digest]*Fetched{}, mail: make(chan any, 1000), silences: make(chan time.Duration, 1000)}
+	b := &bench{t: t, sys: actors.NewSystem(actors.Options{Logger: zap.NewNop(), Name: "test"}), blobs: map[wire.Digest][]*Blob{}, mail: make(chan any, 1000), silences: make(chan time.Duration, 1000)}
 	must := func(pid *actor.PID, err error) *actor.PID {
 		if err != nil {
 			t.Fatal(err)

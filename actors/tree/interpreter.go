@@ -61,7 +61,9 @@ type interpreter struct {
 	present  map[wire.Digest]bool // blobs that the agent has
 	complete map[wire.Digest]bool // closures that the agent has
 	fetching map[wire.Digest][]waiting
-	hops     map[string]bool // children that are hops, by PID id
+	loads    []*Fetched                    // closures whose content is under way, the first one's right now
+	bundles  map[wire.Digest][]wire.Digest // what is in bundles that may come by
+	hops     map[string]bool               // children that are hops, by PID id
 
 	beat     heart
 	retiring bool
@@ -96,7 +98,7 @@ func interpreterSpec(cfg *Config, b *transports.Booted, facts hello) actors.Spec
 		return &interpreter{
 			cfg: cfg, booted: b, host: facts.Hostname, packs: b.Packs(), present: present,
 			owners: map[uint32]owner{}, byPID: map[string]uint32{}, relays: map[uint32]*relay{}, byKey: map[callKey]uint32{},
-			complete: map[wire.Digest]bool{}, fetching: map[wire.Digest][]waiting{}, hops: map[string]bool{},
+			complete: map[wire.Digest]bool{}, fetching: map[wire.Digest][]waiting{}, bundles: map[wire.Digest][]wire.Digest{}, hops: map[string]bool{},
 		}
 	}}
 }
@@ -117,6 +119,12 @@ func (p *interpreter) Receive(ctx actor.Context) {
 		p.onInvoke(ctx, m, ctx.Sender())
 	case *Fetched:
 		p.onFetched(ctx, m)
+	case *seek:
+		p.onSeek(ctx, m)
+	case *sought:
+		p.onSought(ctx, m)
+	case *Loaded:
+		p.onLoaded(ctx, m)
 	case *Unknown:
 		p.onUnknown(ctx, m)
 	case *Put:
@@ -333,38 +341,6 @@ func (p *interpreter) abortWaiting(ctx actor.Context, m *Abort) bool {
 	return false
 }
 
-// --- blobs ---
-
-func (p *interpreter) onFetched(ctx actor.Context, m *Fetched) {
-	for _, b := range m.Blobs {
-		p.give(wire.Blob{Digest: b.Digest, Size: b.Size, Encoding: b.Encoding}, b.Content)
-	}
-	p.complete[m.Closure] = true
-	queue := p.fetching[m.Closure]
-	delete(p.fetching, m.Closure)
-	for _, w := range queue {
-		p.start(ctx, w.invoke, w.sender)
-	}
-}
-
-func (p *interpreter) onUnknown(ctx actor.Context, m *Unknown) {
-	queue := p.fetching[m.Closure]
-	delete(p.fetching, m.Closure)
-	for _, w := range queue {
-		answer(ctx, w.sender, w.invoke.Key, wire.Result{Status: wire.StatusUnknownClosure})
-	}
-}
-
-// onFetchFailed answers everything that waits for content when the blobs service could not be asked.
-func (p *interpreter) onFetchFailed(ctx actor.Context, m *actors.Failed) {
-	for c, queue := range p.fetching {
-		delete(p.fetching, c)
-		for _, w := range queue {
-			answer(ctx, w.sender, w.invoke.Key, wire.Result{Status: wire.StatusFault, Text: m.Error()})
-		}
-	}
-}
-
 // --- frames from the agent ---
 
 func (p *interpreter) onFrame(ctx actor.Context, m *frames.In) {
@@ -481,7 +457,7 @@ func (p *interpreter) onLost(ctx actor.Context, cause error) {
 			answer(ctx, w.sender, w.invoke.Key, result)
 		}
 	}
-	p.fetching = map[wire.Digest][]waiting{}
+	p.fetching, p.loads = map[wire.Digest][]waiting{}, nil
 	for _, r := range p.relays {
 		r.fail(cause)
 	}

@@ -163,11 +163,30 @@ type Retire struct{}
 // DropHops asks the tree to drain every hop it has, and to stay.
 type DropHops struct{}
 
-// Fetch asks the blobs service for everything a closure names. Reply: *Fetched, or *Unknown.
+// Fetch asks the blobs service what a closure consists of. Reply: *Fetched, or *Unknown.
 type Fetch struct{ Closure wire.Digest }
 
-// Fetched is the content of a closure; the blobs are shared and must not be changed.
+// Fetched says what a closure consists of. The slice is shared and must not be changed.
 type Fetched struct {
+	Closure wire.Digest
+	Blobs   []BlobSize
+}
+
+// BlobSize is a blob's name and the size of its content.
+type BlobSize struct {
+	Digest wire.Digest
+	Size   int
+}
+
+// Load asks the blobs service for content on behalf of a closure: Bundled as one bundle, if there are any, and Single each by itself.
+// Reply: *Loaded, or *Unknown.
+type Load struct {
+	Closure         wire.Digest
+	Bundled, Single []wire.Digest
+}
+
+// Loaded is the answer to Load: the bundle first, if one was asked for. The blobs are shared and must not be changed.
+type Loaded struct {
 	Closure wire.Digest
 	Blobs   []*Blob
 }
@@ -230,6 +249,20 @@ type streamWrite struct {
 	channel int
 	data    []byte
 	eof     bool
+}
+
+// seek asks, on behalf of an agent that lacks parts of a closure, the interpreter of the agent in front whether a bundle of them
+// is the cheaper way, which they cross all links to here by. Reply: *sought, of that interpreter or of one further in front.
+type seek struct {
+	closure wire.Digest
+	bundle  wire.Digest
+	parts   []wire.Digest
+}
+
+// sought is the answer to seek.
+type sought struct {
+	closure wire.Digest
+	bundle  bool
 }
 
 // streamSplice gives a relay's program a blob, by way of the agent's store.

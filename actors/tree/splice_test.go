@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -108,23 +109,29 @@ func (s stranger) Dial(ctx context.Context, via transports.Spawner, p transports
 // ballastSize is that of the module code that everybody needs: far more than everything else together.
 const ballastSize = 400 << 10
 
-// probeModule is a module with much code, as a closure.
-func probeModule() *Fetched {
+// probeModule is a module with much code, in so many files, as a closure. It is another one for another word.
+func probeModule(pieces int, seed int64, word string) (closure wire.Digest, blobs []*Blob) {
+	random := rand.New(rand.NewSource(seed))
 	hex := make([]byte, ballastSize)
 	for i := range hex {
-		hex[i] = "0123456789abcdef"[rand.Intn(16)]
+		hex[i] = "0123456789abcdef"[random.Intn(16)]
 	}
 	files := map[string]string{
 		"ansible/__init__.py": "", "ansible/modules/__init__.py": "", "ansible/module_utils/__init__.py": "",
-		"ansible/module_utils/basic.py":   "_ANSIBLE_ARGS = None\n",
-		"ansible/module_utils/ballast.py": "DATA = '" + string(hex) + "'\n",
-		"ansible/modules/probe.py": "import os, sys\nfrom ansible.module_utils import basic, ballast\n" +
-			"sys.stdout.write('%s %d %d' % (basic._ANSIBLE_ARGS.decode(), len(ballast.DATA), os.getppid()))\nsys.exit(0)\n",
+		"ansible/module_utils/basic.py": "_ANSIBLE_ARGS = None\n",
+		"ansible/modules/probe.py": "# " + word + "\nimport os, sys\nfrom ansible.module_utils import basic\nlength = 0\n" +
+			fmt.Sprintf("for i in range(%d):\n    length += len(__import__('ansible.module_utils.ballast%%d' %% i, fromlist=['x']).DATA)\n", pieces) +
+			"sys.stdout.write('%s %d %d' % (basic._ANSIBLE_ARGS.decode(), length, os.getppid()))\nsys.exit(0)\n",
 	}
-	f := &Fetched{}
+	for i := range pieces {
+		part := ballastSize / pieces
+		files[fmt.Sprintf("ansible/module_utils/ballast%d.py", i)] = "DATA = '" + string(hex[i*part:(i+1)*part]) + "'\n"
+	}
 	add := func(content string) wire.Digest {
 		d := wire.Sum([]byte(content))
-		f.Blobs = append(f.Blobs, &Blob{Digest: d, Size: len(content), Content: []byte(content)})
+		if !slices.ContainsFunc(blobs, func(b *Blob) bool { return b.Digest == d }) {
+			blobs = append(blobs, &Blob{Digest: d, Size: len(content), Content: []byte(content)})
+		}
 		return d
 	}
 	names := map[string]wire.Digest{}
@@ -132,8 +139,7 @@ func probeModule() *Fetched {
 		names[path] = add(content)
 	}
 	manifest, _ := json.Marshal(map[string]any{"files": names, "zip": false})
-	f.Closure = add(string(manifest))
-	return f
+	return add(string(manifest)), blobs
 }
 
 // runProbe runs the module and returns the process that it was forked from.
@@ -148,14 +154,20 @@ func runProbe(b *bench, key uint32, interp *actor.PID, closure wire.Digest) {
 // below one of them.
 func TestHopsBehindAnAgentAreServedFromThere(t *testing.T) {
 	const siblings = 10
-	for name, wrap := range map[string]func(transports.Dialer) transports.Dialer{
-		"the same agent":                    func(d transports.Dialer) transports.Dialer { return d },
-		"an agent that knows no other code": func(d transports.Dialer) transports.Dialer { return stranger{d} },
+	itself := func(d transports.Dialer) transports.Dialer { return d }
+	for name, c := range map[string]struct {
+		wrap   func(transports.Dialer) transports.Dialer
+		pieces int
+	}{
+		"the same agent":                    {itself, 1},
+		"an agent that knows no other code": {func(d transports.Dialer) transports.Dialer { return stranger{d} }, 1},
+		"code in many files":                {itself, 20},
 	} {
 		t.Run(name, func(t *testing.T) {
+			wrap, pieces := c.wrap, c.pieces
 			b := newBench(t, Heartbeat{})
-			module := probeModule()
-			b.blobs[module.Closure] = module
+			module, blobs := probeModule(pieces, 1, "first")
+			b.blobs[module] = blobs
 			up := &uplink{}
 			root := realTree(t, b, up)
 			b.say(root, &OpenHop{Hop: &Hop{Key: "login", Dialer: wrap(localDialer(t, `{}`))}, Report: b.client})
@@ -174,7 +186,7 @@ func TestHopsBehindAnAgentAreServedFromThere(t *testing.T) {
 			boots := up.bytes.Load() - booted
 			agent := int64(bootstrap.PackedSize())
 			most := agent
-			if name != "the same agent" {
+			if name == "an agent that knows no other code" {
 				most += agent // once, as a blob
 			}
 			if boots > most {
@@ -183,7 +195,7 @@ func TestHopsBehindAnAgentAreServedFromThere(t *testing.T) {
 
 			before := up.bytes.Load()
 			for i, pid := range below {
-				runProbe(b, uint32(i), pid, module.Closure)
+				runProbe(b, uint32(i), pid, module)
 			}
 			agents := map[string]bool{}
 			for range below {
@@ -198,16 +210,32 @@ func TestHopsBehindAnAgentAreServedFromThere(t *testing.T) {
 				t.Errorf("the module ran in %d agents, want %d", len(agents), len(below))
 			}
 			cost := up.bytes.Load() - before
-			if cost < ballastSize || cost > ballastSize+ballastSize/10 {
+			size := int64(ballastSize)
+			if pieces > 1 {
+				size /= 2 // in a bundle; of hexadecimal digits half is left
+			}
+			if cost < size || cost > size+size/5 {
 				t.Errorf("a module of %d bytes in %d agents cost the link of their login %d bytes", ballastSize, len(below), cost)
 			}
 			// The login itself has it by now.
-			runProbe(b, 99, login.Interpreter, module.Closure)
+			runProbe(b, 99, login.Interpreter, module)
 			if d := expect[*Done](b); d.Result.RC != 0 {
 				t.Errorf("%+v %s", d.Result, d.Body)
 			}
 			if more := up.bytes.Load() - before - cost; more > 1000 {
 				t.Errorf("the login was sent %d bytes of what it holds", more)
+			}
+			// For somebody who has nothing yet, other code with most of its files in common.
+			module, blobs = probeModule(pieces, 1, "second")
+			b.blobs[module] = blobs
+			before = up.bytes.Load()
+			b.say(below[0], &OpenHop{Hop: &Hop{Key: "deeper", Dialer: localDialer(t, `{}`)}, Report: b.client})
+			runProbe(b, 100, expect[*HopReady](b).Interpreter, module)
+			if d := expect[*Done](b); d.Result.RC != 0 {
+				t.Errorf("%+v %s", d.Result, d.Body)
+			}
+			if more := up.bytes.Load() - before; more > 10_000 {
+				t.Errorf("a module of which all but one file was there cost %d bytes", more)
 			}
 		})
 	}

@@ -62,14 +62,6 @@ func (p *interpreter) onStreamSplice(m *streamSplice) {
 	p.push(wire.Frame{ID: m.id, Header: wire.Splice{Channel: wire.ChannelIn, Digest: m.blob.Digest, Form: m.form}})
 }
 
-// give sends a blob to the agent, once.
-func (p *interpreter) give(b wire.Blob, content []byte) {
-	if !p.present[b.Digest] {
-		p.present[b.Digest] = true
-		p.push(wire.Frame{Header: b, Body: content})
-	}
-}
-
 func (p *interpreter) onRelayFrame(ctx actor.Context, r *relay, f wire.Frame) {
 	switch h := f.Header.(type) {
 	case wire.Data:

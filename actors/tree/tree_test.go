@@ -46,7 +46,7 @@ func TestG1_CallsKeepTheirOrderAndBlobsGoAheadOnce(t *testing.T) {
 	b := newBench(t, Heartbeat{})
 	content := []byte("x = 1\n")
 	closure := wire.Sum([]byte("manifest"))
-	b.blobs[closure] = &Fetched{Closure: closure, Blobs: []*Blob{{Digest: wire.Sum(content), Size: len(content), Content: content}}}
+	b.blobs[closure] = []*Blob{{Digest: wire.Sum(content), Size: len(content), Content: content}}
 	var order []string
 	hop := b.open(b.tree, "ssh:web1", func(f *treetest.FarEnd) {
 		for i := 0; i < 4; i++ {

@@ -145,6 +145,12 @@ def sha256(size=0):
     return new()
 
 
+def hashed(content):
+    hasher = sha256(len(content))
+    hasher.update(content)
+    return hasher.digest()
+
+
 # Every descriptor that the agent holds and a child must not.
 HELD = set()
 

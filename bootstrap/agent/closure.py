@@ -6,32 +6,46 @@ class Store(object):
 
     def __init__(self):
         self.blobs = {}
+        self.bundles = []  # those that nobody has looked into
         self.files = {}  # manifests, as {path: digest}
         self.zipped = {}
         self.codes = {}
 
     def add(self, digest, size, encoding, body):
-        content = body
-        if encoding == ENCODING_ZLIB:
-            inflate = zlib.decompressobj()
-            try:
-                content = inflate.decompress(body, size + 1)
-            except zlib.error as e:
-                raise ProtocolError('BLOB: %s' % e)
-        if len(content) != size:
-            raise ProtocolError('BLOB: content is not of the size given')
-        hasher = sha256()
-        hasher.update(content)
-        if hasher.digest() != digest:
+        if encoding == ENCODING_BUNDLE:
+            self.bundles.append(digest)
+        elif hashed(inflate(size, encoding, body)) != digest:
             raise ProtocolError('BLOB: content is not what the digest names')
         self.blobs[digest] = (size, encoding, body)
 
     def hold(self, content):
-        """Keeps content that did not come as a blob; returns its digest in hexadecimal."""
-        hasher = sha256()
-        hasher.update(content)
-        self.blobs[hasher.digest()] = (len(content), ENCODING_RAW, content)
-        return hasher.hexdigest()
+        """Keeps content that did not come as a blob of its own; returns its digest."""
+        digest = hashed(content)
+        self.blobs[digest] = (len(content), ENCODING_RAW, content)
+        return digest
+
+    def open(self):
+        """Takes out what is in bundles. Those stay, as what is behind may need the same."""
+        while self.bundles:
+            digest = self.bundles.pop()
+            content = inflate(*self.blobs[digest])
+            parts = []
+            at = 0
+            while at < len(content):
+                n, = struct.unpack('>I', content[at:at + 4])
+                parts.append(self.hold(content[at + 4:at + 4 + n]))
+                at += 4 + n
+            if hashed(b''.join(parts)) != digest:
+                raise ProtocolError('BLOB: content is not what the digest names')
+
+    def sent(self, digest):
+        """A blob as it is sent to another agent: what came in a bundle is compressed by itself."""
+        if digest not in self.blobs:
+            self.open()
+        size, encoding, body = self.blobs[digest]
+        if encoding == ENCODING_RAW and size > 128:
+            self.blobs[digest] = size, encoding, body = (size, ENCODING_ZLIB, zlib.compress(body))
+        return size, encoding, body
 
     def content(self, digest):
         size, encoding, body = self.blobs[digest]
@@ -41,6 +55,7 @@ class Store(object):
         """The files of a closure. KeyError if a blob of it is missing."""
         digest = unhex(name)
         if digest not in self.files:
+            self.open()
             manifest = loads(self.content(digest))
             files = dict((str(path), unhex(d)) for path, d in manifest['files'].items())
             for d in files.values():
@@ -70,6 +85,18 @@ class Store(object):
                 except (SyntaxError, ValueError, TypeError):
                     pass  # code for another Python: whoever imports it will be told
                 yield
+
+
+def inflate(size, encoding, body):
+    """The content of a blob as it came."""
+    if encoding != ENCODING_RAW:
+        try:
+            body = zlib.decompressobj().decompress(body, size + 1)
+        except zlib.error as e:
+            raise ProtocolError('BLOB: %s' % e)
+    if len(body) != size:
+        raise ProtocolError('BLOB: content is not of the size given')
+    return body
 
 
 def spare(content):

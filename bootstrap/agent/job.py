@@ -279,11 +279,13 @@ class Call(Job):
 
 
 class Keys(Sink):
-    """What is typed at a terminal: nothing before the program there has turned off the echo, which takes it a moment.
+    """What is typed at a terminal: behind a question, nothing before the program has turned off the echo, which takes it a moment.
 
     Some ask first, and throw away what was typed up to then when they turn it off (polkit's agent, for machinectl and run0):
     a password that comes between the two would be lost, and both sides wait for ever.
     """
+
+    source = None  # what is shown there
 
     def write(self, events=0):
         import termios
@@ -292,7 +294,7 @@ class Keys(Sink):
             if attributes and attributes[3] & termios.ECHO:
                 now = monotonic()
                 self.patience = self.patience or now + 1
-                if now < self.patience:
+                if now < self.patience and self.source.asking:
                     return
                 attributes[3] &= ~termios.ECHO  # a program that does not mind
                 termios.tcsetattr(self.fd, termios.TCSANOW, attributes)
@@ -348,7 +350,7 @@ class Spawn(Job):
         for fd in (2,) if self.mode == 1 else (0, 1, 2):
             self.fds[fd] = slave
         self.sinks[into] = (Sink if self.mode == 1 else Keys)(self, hold(os.dup(master)), into)
-        self.sources[out] = Source(self, hold(master), out, terminal=True)
+        self.sources[out] = self.sinks[into].source = Source(self, hold(master), out, terminal=True)
 
     def work(self, box):
         if self.mode:

@@ -20,7 +20,7 @@ class Link(object):
         self.packer = None  # once the controller has packed something
         self.store = Store()
         # What it is itself is the first thing that others behind it need.
-        self.digest = self.store.hold(packed)
+        self.digest = ''.join(['%02x' % n for n in bytearray(self.store.hold(packed))])
         self.zygote = Zygote(self.store)
         self.jobs = {}  # by id
         self.chains = {}  # by name
@@ -199,7 +199,7 @@ class Link(object):
         if form == FORM_CONTENT:
             sink.push(self.store.content(digest))
             return
-        size, encoding, body = self.store.blobs[digest]
+        size, encoding, body = self.store.sent(digest)
         sink.push(pack_head(BLOB, 0, (digest, size, encoding), len(body)))
         sink.push(body)
 

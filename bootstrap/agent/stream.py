@@ -25,6 +25,7 @@ class Source(object):
         self.left = None  # once the program has ended: what it had written and we have not read
         self.queued = False  # in the link's round of those that have something to send
         self.told = False  # EOF was sent
+        self.asking = False  # whether what was read last is no whole line
         self.slow = False  # the pace at which credit comes back, and how it is measured
         self.since = monotonic()
         self.back = 0
@@ -55,6 +56,7 @@ class Source(object):
         if self.left is not None:
             self.left -= len(data)
         if data:
+            self.asking = data[-1:] != b'\n'
             if self.crlf:
                 data = data.replace(b'\n', b'\r\n')
             self.chunks.append(data)

@@ -3,6 +3,7 @@ package blobs
 import (
 	"bytes"
 	"compress/zlib"
+	"fmt"
 	"io"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -28,15 +29,19 @@ type Missing struct {
 // Store adds content. It is dropped, and logged by its absence in later Missing answers, when digest or size do not match.
 type Store struct{ Blob tree.Blob }
 
+// bundlesKept is how many bundles are kept. Hosts that do the same tasks lack the same files: there are few.
+const bundlesKept = 64
+
 type blobs struct {
-	content  map[wire.Digest]*tree.Blob
+	content  map[wire.Digest]*tree.Blob // as it came, until it is sent by itself
 	closures map[wire.Digest][]wire.Digest
+	bundles  map[wire.Digest]*tree.Blob
 }
 
 // Spec describes the blobs service.
 func Spec() actors.Spec {
 	return actors.Spec{Kind: "blobs", Name: "blobs", New: func() actor.Actor {
-		return &blobs{content: map[wire.Digest]*tree.Blob{}, closures: map[wire.Digest][]wire.Digest{}}
+		return &blobs{content: map[wire.Digest]*tree.Blob{}, closures: map[wire.Digest][]wire.Digest{}, bundles: map[wire.Digest]*tree.Blob{}}
 	}}
 }
 
@@ -57,8 +62,63 @@ func (s *blobs) Receive(ctx actor.Context) {
 			ctx.Respond(&tree.Unknown{Closure: m.Closure})
 			return
 		}
-		ctx.Respond(&tree.Fetched{Closure: m.Closure, Blobs: found})
+		sizes := make([]tree.BlobSize, len(found))
+		for i, b := range found {
+			sizes[i] = tree.BlobSize{Digest: b.Digest, Size: b.Size}
+		}
+		ctx.Respond(&tree.Fetched{Closure: m.Closure, Blobs: sizes})
+	case *tree.Load:
+		loaded, ok := s.load(m)
+		if !ok {
+			ctx.Respond(&tree.Unknown{Closure: m.Closure})
+			return
+		}
+		ctx.Respond(&tree.Loaded{Closure: m.Closure, Blobs: loaded})
 	}
+}
+
+func (s *blobs) load(m *tree.Load) (loaded []*tree.Blob, ok bool) {
+	if len(m.Bundled) > 0 {
+		b := s.bundle(m.Bundled)
+		if b == nil {
+			return nil, false
+		}
+		loaded = append(loaded, b)
+	}
+	found, missing := s.resolve(m.Single)
+	for _, b := range found {
+		b = compressed(b)
+		s.content[b.Digest] = b
+		loaded = append(loaded, b)
+	}
+	return loaded, len(missing) == 0
+}
+
+// bundle makes one blob of several, or nil if one is not here.
+func (s *blobs) bundle(parts []wire.Digest) *tree.Blob {
+	name := wire.BundleName(parts)
+	if b := s.bundles[name]; b != nil {
+		return b
+	}
+	var contents [][]byte
+	for _, d := range parts {
+		b := s.content[d]
+		if b == nil {
+			return nil
+		}
+		raw, err := plain(b)
+		if err != nil {
+			return nil // it was looked at when it came
+		}
+		contents = append(contents, raw)
+	}
+	if len(s.bundles) >= bundlesKept {
+		clear(s.bundles)
+	}
+	b := &tree.Blob{Digest: name, Encoding: wire.EncodingBundle}
+	b.Content, b.Size = wire.Bundle(contents)
+	s.bundles[name] = b
+	return b
 }
 
 func (s *blobs) resolve(digests []wire.Digest) (found []*tree.Blob, missing []wire.Digest) {
@@ -80,34 +140,39 @@ func (s *blobs) resolve(digests []wire.Digest) (found []*tree.Blob, missing []wi
 // maxBlob bounds what content may inflate to. The largest module files are a few hundred KiB.
 const maxBlob = 64 << 20
 
-// checked verifies content against its name and compresses what came raw and gets smaller.
+// plain is a blob's content.
+func plain(b *tree.Blob) ([]byte, error) {
+	switch b.Encoding {
+	case wire.EncodingRaw:
+		return b.Content, nil
+	case wire.EncodingZlib:
+		z, err := zlib.NewReader(bytes.NewReader(b.Content))
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(io.LimitReader(z, int64(b.Size)+1))
+	}
+	return nil, fmt.Errorf("encoding %d", b.Encoding)
+}
+
+// checked verifies content against its name.
 func checked(b tree.Blob) (*tree.Blob, bool) {
 	if b.Size > maxBlob {
 		return nil, false
 	}
-	raw := b.Content
-	switch b.Encoding {
-	case wire.EncodingRaw:
-	case wire.EncodingZlib:
-		z, err := zlib.NewReader(bytes.NewReader(b.Content))
-		if err != nil {
-			return nil, false
-		}
-		if raw, err = io.ReadAll(io.LimitReader(z, int64(b.Size)+1)); err != nil {
-			return nil, false
-		}
-	default:
-		return nil, false
+	raw, err := plain(&b)
+	return &b, err == nil && len(raw) == b.Size && wire.Sum(raw) == b.Digest
+}
+
+// compressed is a blob as it is sent by itself: what came raw, and gets smaller, is compressed.
+func compressed(b *tree.Blob) *tree.Blob {
+	if b.Encoding != wire.EncodingRaw || b.Size <= 128 {
+		return b
 	}
-	if len(raw) != b.Size || wire.Sum(raw) != b.Digest {
-		return nil, false
+	var packed bytes.Buffer
+	z := zlib.NewWriter(&packed)
+	if _, err := z.Write(b.Content); err != nil || z.Close() != nil || packed.Len() >= b.Size {
+		return b
 	}
-	if b.Encoding == wire.EncodingRaw && len(raw) > 128 {
-		var packed bytes.Buffer
-		z := zlib.NewWriter(&packed)
-		if _, err := z.Write(raw); err == nil && z.Close() == nil && packed.Len() < len(raw) {
-			b.Encoding, b.Content = wire.EncodingZlib, packed.Bytes()
-		}
-	}
-	return &b, true
+	return &tree.Blob{Digest: b.Digest, Size: b.Size, Encoding: wire.EncodingZlib, Content: packed.Bytes()}
 }

@@ -3,6 +3,7 @@ package blobs
 import (
 	"bytes"
 	"compress/zlib"
+	"io"
 	"strings"
 	"testing"
 
@@ -44,11 +45,48 @@ func TestClosureIsKnownOnceAllItsContentIs(t *testing.T) {
 
 		p.Request(svc, &Store{Blob: tree.Blob{Digest: b, Size: 1, Encoding: wire.EncodingZlib, Content: packed("b")}})
 		p.Request(svc, &tree.Fetch{Closure: closure})
-		got := actorstest.Expect[*tree.Fetched](p)
+		want := &tree.Fetched{Closure: closure, Blobs: []tree.BlobSize{{Digest: a, Size: len(long)}, {Digest: b, Size: 1}}}
+		if diff := cmp.Diff(want, actorstest.Expect[*tree.Fetched](p)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		p.Request(svc, &tree.Load{Closure: closure, Single: []wire.Digest{a, b}})
+		got := actorstest.Expect[*tree.Loaded](p)
 		if len(got.Blobs) != 2 || got.Blobs[0].Encoding != wire.EncodingZlib || len(got.Blobs[0].Content) >= len(long) {
 			t.Errorf("got %d blobs, the first %+v: what came raw must be sent compressed", len(got.Blobs), got.Blobs[0])
 		}
+		p.Request(svc, &tree.Load{Closure: closure, Bundled: []wire.Digest{b, a}, Single: []wire.Digest{b}})
+		got = actorstest.Expect[*tree.Loaded](p)
+		if len(got.Blobs) != 2 {
+			t.Fatalf("%+v", got)
+		}
+		bundle := got.Blobs[0]
+		plainWant := "\x00\x00\x00\x01b\x00\x00\x03\xe8" + long
+		if plain := inflate(t, bundle.Content); bundle.Digest != wire.BundleName([]wire.Digest{b, a}) || bundle.Encoding != wire.EncodingBundle ||
+			bundle.Size != len(plainWant) || plain != plainWant {
+			t.Errorf("a bundle %+v of %q", bundle, plain)
+		}
+		p.Request(svc, &tree.Load{Closure: closure, Bundled: []wire.Digest{b, a}})
+		if got = actorstest.Expect[*tree.Loaded](p); got.Blobs[0] != bundle {
+			t.Error("the same bundle was made twice")
+		}
+		for _, l := range []*tree.Load{{Closure: closure, Bundled: []wire.Digest{a, closure}}, {Closure: closure, Single: []wire.Digest{closure}}} {
+			p.Request(svc, l)
+			actorstest.Expect[*tree.Unknown](p)
+		}
 	})
+}
+
+func inflate(t *testing.T, b []byte) string {
+	t.Helper()
+	z, err := zlib.NewReader(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(plain)
 }
 
 func TestContentThatDoesNotMatchItsNameIsRefused(t *testing.T) {

@@ -89,7 +89,7 @@ func (h Credit) check(body int) string {
 }
 
 func (h Blob) check(body int) string {
-	return first(size(h.Size), within(h.Encoding, EncodingZlib, reasonEncoding), within(body, MaxBlob, reasonBlob))
+	return first(size(h.Size), within(h.Encoding, EncodingBundle, reasonEncoding), within(body, MaxBlob, reasonBlob))
 }
 
 func (h Splice) check(body int) string {

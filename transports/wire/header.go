@@ -88,12 +88,12 @@ type Credit struct {
 	Bytes   int
 }
 
-// Blob delivers the content that a digest names. Size is that of the decoded
-// content; the receiver has to check both.
+// Blob delivers the content that a digest names, or a bundle of several. Size is
+// that of the decoded content; the receiver has to check both.
 type Blob struct {
 	Digest   Digest
 	Size     int
-	Encoding int // EncodingRaw or EncodingZlib
+	Encoding int // EncodingRaw, EncodingZlib or EncodingBundle
 }
 
 // Splice tells an agent to write a blob that it holds into a channel.

@@ -105,6 +105,9 @@ const (
 	EncodingRaw = 0
 	// EncodingZlib means that the body is the content as a zlib stream.
 	EncodingZlib = 1
+	// EncodingBundle means that the body is a zlib stream of several contents, each behind its length (4 bytes, the highest
+	// first), and that the digest is [BundleName] of theirs: alike files are far smaller together.
+	EncodingBundle = 2
 )
 
 // Forms in which SPLICE writes a blob into a channel.

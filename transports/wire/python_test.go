@@ -182,7 +182,7 @@ func TestPython_Constants(t *testing.T) {
 		"CHUNK_MAX": ChunkMax, "MAX_BYWAYS": MaxByways, "WINDOW_INITIAL": WindowInitial, "WINDOW_BULK": WindowBulk, "INLINE_MAX": InlineMax,
 		"FLAG_MORE": int(FlagMore), "FLAG_NOREPLY": int(FlagNoReply), "FLAG_STREAM": int(FlagStream),
 		"CHANNEL_IN": ChannelIn, "CHANNEL_OUT": ChannelOut, "CHANNEL_ERR": ChannelErr,
-		"ENCODING_RAW": EncodingRaw, "ENCODING_ZLIB": EncodingZlib, "FORM_CONTENT": FormContent, "FORM_FRAME": FormFrame,
+		"ENCODING_RAW": EncodingRaw, "ENCODING_ZLIB": EncodingZlib, "ENCODING_BUNDLE": EncodingBundle, "FORM_CONTENT": FormContent, "FORM_FRAME": FormFrame,
 	}
 	var names []string
 	for k := KindHello; k <= KindPart; k++ {

@@ -20,7 +20,7 @@ STATUS_OK, STATUS_ERROR, STATUS_UNREACHABLE, STATUS_FAILED, STATUS_CANCELLED, ST
 
 FLAG_MORE, FLAG_NOREPLY, FLAG_STREAM = 1, 2, 4
 CHANNEL_IN, CHANNEL_OUT, CHANNEL_ERR = range(3)
-ENCODING_RAW, ENCODING_ZLIB = range(2)
+ENCODING_RAW, ENCODING_ZLIB, ENCODING_BUNDLE = range(3)
 FORM_CONTENT, FORM_FRAME = range(2)
 
 MAX_FRAME = (1 << 20) + (64 << 10)
@@ -149,7 +149,7 @@ def _wire_check(kind, header, size):
             return 'digest is not 32 bytes'
         if not 0 <= header[1] <= 0x7fffffff:
             return 'size or count out of range'
-        if not 0 <= header[2] <= 1:
+        if not 0 <= header[2] <= 2:
             return 'unknown encoding'
         return None if size <= MAX_BLOB else 'more than %d bytes of content' % MAX_BLOB
     elif kind == CREDIT:

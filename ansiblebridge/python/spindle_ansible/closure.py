@@ -62,9 +62,9 @@ class Closure(object):
             self.digest = hashlib.sha256(self.manifest).digest()
 
     def contents(self):
-        """(digest, content) of everything, the manifest first."""
+        """(digest, content) of everything, the manifest first, and files of one directory together: they are compressed in that order."""
         yield self.digest, self.manifest
-        for digest in sorted(set(self.files.values())):
+        for digest in dict((self.files[path], None) for path in sorted(self.files)):
             yield digest, _contents[digest]
 
 
