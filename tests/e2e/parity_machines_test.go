@@ -195,7 +195,7 @@ func (b batchRun) baseline(t *testing.T, pair env.Pair, theme string) deed {
 		return d
 	}
 	d = b.perform(t, pair, b.strategy)
-	if text, err := json.Marshal(d); err == nil {
+	if text, err := json.Marshal(d); err == nil && !d.Run.Hung {
 		_ = os.WriteFile(keep, text, 0o644)
 	}
 	return d

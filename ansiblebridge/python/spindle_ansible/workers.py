@@ -132,6 +132,9 @@ class Member(WorkerProcess):
         host = object.__new__(type(self._host))  # it is emptied at the end, and others look variables up in theirs
         host.__dict__.update(self._host.__dict__)
         self._host = host
+        facts = self._task_vars.get('ansible_facts')
+        if isinstance(facts, dict):  # what is discovered is noted there, and a play may have given all hosts the same ones
+            self._task_vars['ansible_facts'] = facts.copy()
         self._play_context = self._play_context.copy()
         if hasattr(carrier, '_new_stdin'):
             self._new_stdin = carrier._new_stdin

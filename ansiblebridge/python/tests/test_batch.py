@@ -190,6 +190,11 @@ class SharedTest(PlaybookCase):
     when: number | int > 5
 ''', code=2)
 
+    def test_what_is_discovered_of_a_host_is_not_known_of_the_others(self):
+        # The facts are the play's own, one dictionary for all hosts, in which Ansible notes what it discovers.
+        self.both('  - ping:\n    vars: {ansible_facts: {of: all}}\n', ANSIBLE_PYTHON_INTERPRETER='auto_silent')
+        self.assertEqual(self.output.count('"discovered_interpreter_python"'), 8, self.output)
+
     def test_threads_of_plugins_print_and_warn_as_they_do_in_workers(self):
         filters = os.path.join(self.directory, 'collections', 'ansible_collections', 'own', 'words', 'plugins', 'filter')
         os.makedirs(filters)
