@@ -100,7 +100,8 @@ func TestParity(t *testing.T) {
 			}
 		}
 	})
-	if ran == whole { // nothing was left out with -run, and nothing broke off
+	asked := os.Getenv("SPINDLE_PARITY_VERSION")
+	if ran == whole && (asked == "" || asked == env.Versions[len(env.Versions)-1].Name) { // nothing was left out with -run, and nothing broke off
 		assertEveryModule(t, seen)
 	}
 }

@@ -217,6 +217,7 @@ class Carrier(WorkerProcess):
     def _run(self):
         os.close(self._done)
         _part_threads()
+        self._loader._tempfiles = _Files(self._loader._tempfiles)
         threads = []
         for number, member in enumerate(self._members[1:], 1):
             threads.append(threading.Thread(target=self._work, args=(number, member), daemon=True))
@@ -234,6 +235,13 @@ class Carrier(WorkerProcess):
             os.write(self._tell, bytes([number]))
         except BaseException as e:  # what ends a worker, ends this one
             self._hard_exit(traceback.format_exc() if _TaskContext is not None else e)
+
+
+class _Files(set):
+    """A loader's temporary files. Some releases go over the set while they take from it, and others add to it meanwhile."""
+
+    def __iter__(self):
+        return iter(list(super(_Files, self).__iter__()))
 
 
 # What one host's task has to itself, by who keeps it there. It is also in the threads of its loop's items, whose contexts are copies of the task's

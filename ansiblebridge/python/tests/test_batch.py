@@ -195,6 +195,16 @@ class SharedTest(PlaybookCase):
         self.both('  - ping:\n    vars: {ansible_facts: {of: all}}\n', ANSIBLE_PYTHON_INTERPRETER='auto_silent')
         self.assertEqual(self.output.count('"discovered_interpreter_python"'), 8, self.output)
 
+    def test_each_has_temporary_files_on_the_controller(self):
+        for name, text in (('password', 'secret'), ('vaulted.sh', '#!/bin/sh\necho said\n')):
+            with open(os.path.join(self.directory, name), 'w') as f:
+                f.write(text)
+        vault = os.path.join(os.path.dirname(PLAYBOOK), 'ansible-vault')
+        subprocess.run([vault, 'encrypt', '--vault-password-file', 'password', 'vaulted.sh'], cwd=self.directory, check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environ)
+        self.both('  - script: vaulted.sh\n', ANSIBLE_VAULT_PASSWORD_FILE='password')
+        self.assertEqual(self.output.count('changed=1'), 8, self.output)
+
     def test_threads_of_plugins_print_and_warn_as_they_do_in_workers(self):
         filters = os.path.join(self.directory, 'collections', 'ansible_collections', 'own', 'words', 'plugins', 'filter')
         os.makedirs(filters)
@@ -352,6 +362,13 @@ class CarrierTest(unittest.TestCase):
         thread.join()
 
     @unittest.skipUnless(hasattr(log.display, '_lock'), 'releases up to 2.10 hold no lock while they fork')
+    def test_temporary_files_are_gone_over_and_taken_away(self):
+        # As 2.10 does, which ended the process with that, and with results that were still on their way out of it.
+        files = workers._Files(['a', 'b', 'c'])
+        for name in files:
+            files.remove(name)
+        self.assertFalse(files)
+
     def test_threads_may_print_though_the_fork_was_locked(self):
         with log.display._lock:
             pid = os.fork()
