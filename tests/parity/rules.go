@@ -42,7 +42,7 @@ var Times = []Rule{
 // Chosen are the rules for what Spindle does otherwise than the stock strategies, on purpose.
 var Chosen = []Rule{
 	{Doc: "Words of failed connections", Why: "each names its own connection's failure; the texts are tested by themselves", Task: `.*/ unreachable`, Path: `msg`},
-	{Doc: "Words of failed connections", Why: "the same, where 2.10 has an item of a loop fail by it", Task: `.*/ (item_failed|failed)`, Path: `(results\.\d+\.)?msg`, From: `^(Data could not be sent to remote host|ssh: ).*`, To: `UNREACHABLE`},
+	{Doc: "Words of failed connections", Why: "the same, where 2.10 has an item of a loop fail by it", Task: `.*/ (item_failed|failed)`, Path: `(results\.\d+\.)?msg`, From: `(?s)^(Data could not be sent to remote host|ssh: ).*`, To: `UNREACHABLE`},
 	{Doc: "Words of failed connections", Why: "the same, in what is printed", Text: true, From: `^(\[ERROR\]: )?(Task failed: )?(Failed to connect to the host via ssh|Data could not be sent|ssh: |SSH |error occurred on host|Incorrect sudo|Missing sudo|.* is not in the sudoers file|nosuchuser@).*$|^<<< caused by >>>$|^(\[ERROR\]: )?Task failed[.:] *(Action failed.*)?$|^Module result deserialization failed: .*`, To: ``},
 	{Doc: "Words of failed connections", Why: "the same: what was received from a shell that found no program is on a line of its own", Text: true, From: `^/bin/sh: \d+: /no/such/\S+: not found$`, To: ``},
 	{Doc: "Words of failed connections", Why: "the same, and become is a connection here", Task: `.*/ refused, .* / .*`, Path: `msg|rc|changed|module_std(out|err)`},

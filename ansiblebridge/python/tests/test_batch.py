@@ -361,7 +361,6 @@ class CarrierTest(unittest.TestCase):
         thread.start()
         thread.join()
 
-    @unittest.skipUnless(hasattr(log.display, '_lock'), 'releases up to 2.10 hold no lock while they fork')
     def test_temporary_files_are_gone_over_and_taken_away(self):
         # As 2.10 does, which ended the process with that, and with results that were still on their way out of it.
         files = workers._Files(['a', 'b', 'c'])
@@ -369,6 +368,7 @@ class CarrierTest(unittest.TestCase):
             files.remove(name)
         self.assertFalse(files)
 
+    @unittest.skipUnless(hasattr(log.display, '_lock'), 'releases up to 2.10 hold no lock while they fork')
     def test_threads_may_print_though_the_fork_was_locked(self):
         with log.display._lock:
             pid = os.fork()
