@@ -57,10 +57,13 @@ func (p *interpreter) lacking() *Load {
 		}
 	}
 	if len(l.Bundled) < bundleLeast {
-		l.Bundled, l.Single = nil, append(l.Bundled, l.Single...)
+		l.unbundle()
 	}
 	return l
 }
+
+// unbundle asks for each blob by itself instead.
+func (l *Load) unbundle() { l.Bundled, l.Single = nil, append(l.Bundled, l.Single...) }
 
 // front is the interpreter by way of whose agent this one's is reached, or nil.
 func (p *interpreter) front() *actor.PID {
@@ -100,7 +103,7 @@ func (p *interpreter) onSought(ctx actor.Context, m *sought) {
 	}
 	l := p.lacking()
 	if !m.bundle {
-		l.Bundled, l.Single = nil, append(l.Bundled, l.Single...)
+		l.unbundle()
 	}
 	ctx.Request(p.cfg.Blobs, l)
 }
