@@ -34,7 +34,7 @@ packages_of() {
 	bookworm) echo "$ansible" ;;
 	trixie | sid) echo "$ansible,sudo-rs" ;;
 	engines) echo "$ansible,polkitd,krb5-kdc,krb5-admin-server,krb5-user,docker.io,docker-cli,podman,runc,buildah,lxc,python3-lxc,lxd,lxd-client,incus-base,incus-client,systemd-container,dbus,kubernetes-client" ;;
-	bullseye) echo python2.7,python3,python3-yaml,python3-jinja2,python3-packaging,python3-cryptography,openssh-server,openssh-client,sudo,doas,procps ;;
+	bullseye) echo python2.7,python3,python3-yaml,python3-jinja2,python3-packaging,python3-cryptography,openssh-server,openssh-client,sudo,doas,sshpass,procps ;;
 	workshop) echo python3,openssh-server,openssh-client,sudo,opendoas,procps,iproute2,python3-apt,python3-debian,python3-pexpect,python3-pip,python3-virtualenv,git,subversion,cron,iptables,gnupg,debconf-utils,unzip,zip,xz-utils,bzip2,file,acl ;;
 	*) die "no such root: $1 (known: $all)" ;;
 	esac
