@@ -54,7 +54,7 @@ def refuse(link, id):
 
 def enchain(link, place, *frame):
     """Takes a call in as a link of its chain. A chain without a link that runs or waits is forgotten when many others have come."""
-    name, number = place
+    name, number = place[:2]
     if frame[1][5]:
         raise ValueError('a link of a chain has its input in it, and is answered')
     chain = link.chains.get(name)

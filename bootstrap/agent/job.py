@@ -183,6 +183,7 @@ class Job(object):
         if self.done:
             return
         self.done = True
+        well = self.chain is not None and self.well()
         self.answer()
         self.close_theirs()
         for stream in list(self.sinks.values()) + list(self.sources.values()):
@@ -194,7 +195,7 @@ class Job(object):
             self.listener = None
         del self.link.jobs[self.id]
         if self.chain is not None:
-            self.chain.ended(self.well())
+            self.chain.ended(well)
 
     def well(self):
         """Whether what was sent behind this may begin."""
@@ -261,7 +262,11 @@ class Call(Job):
 
     def well(self):
         # Whoever sent modules that did not end as was foreseen has more to ask, before what comes behind them.
-        return Job.well(self) and not (self.op == 'composite' and self.rc())
+        if not Job.well(self) or self.op == 'composite' and self.rc():
+            return False
+        if self.op != 'module' or not strict(self.meta):
+            return True
+        return not self.streaming and plainly(self.rc(), self.sources[1].look())
 
     def answer(self):
         status, number, words = self.error or (STATUS_OK, 0, '')
@@ -276,6 +281,20 @@ class Call(Job):
         out = [self.sources[c].take(keeps) if c in self.sources else b'' for c in (1, 2)]
         self.link.send(RESULT, self.id, (status, 0 if self.error else self.rc(), len(out[0]), len(out[1]), number, clip(words)),
                        out[0] + out[1])
+
+
+def strict(meta):
+    """Whether a call is the link of a chain that goes on only behind modules that have plainly done their work."""
+    return bool((meta.get('chain') or ())[2:])
+
+
+def plainly(rc, out):
+    """Whether a module has, and has found nothing that what follows could look at."""
+    try:
+        answer = loads(out)
+        return not (rc or answer.get('failed') or answer.get('rc') or 'ansible_facts' in answer)
+    except (ValueError, AttributeError, TypeError):
+        return False
 
 
 class Keys(Sink):

@@ -82,6 +82,10 @@ class Source(object):
             self.job.link.drop(self.fd)
             self.fd = None
 
+    def look(self):
+        """All that was read and not taken."""
+        return b''.join(self.chunks)
+
     def take(self, limit):
         """Up to limit bytes of what was read."""
         parts = []

@@ -9,6 +9,7 @@ was open on it.
 import errno
 import json
 import os
+import select
 import socket
 import time
 import zlib
@@ -158,6 +159,11 @@ class Client(object):
         finally:
             if not done:
                 self._abandon(call_id)
+
+    def arrived(self, call_id):
+        """Whether the end of a call that has begun may be here."""
+        call = self._open.get(call_id)
+        return call is None or call.result is not None or bool(select.select([self._sock], [], [], 0)[0])
 
     def cancel(self, call_id, reason):
         """End a call that has begun. Whatever comes of it is passed over."""

@@ -243,7 +243,12 @@ def register(client, closure):
 
 def registered(closure):
     """Whether this process, or the one it was forked from, registered a closure."""
-    return closure.digest in _registered
+    return holds(closure.digest)
+
+
+def holds(digest):
+    """The same, for a closure or several of them by name."""
+    return digest in _registered
 
 
 def complete(closure, name, path, variables):

@@ -518,7 +518,7 @@ class TemplateMixin(action_mixin.ActionMixin):
         """As for copy."""
         find = super(TemplateMixin, self)._find_needle
         marks = any(name.endswith('_string') for name in self._task.args)
-        copies.look(self, find, 'templates', lambda loop, path: not marks and copies.independent(loop, path))
+        copies.look(self, find, 'templates', lambda item, path: not marks and copies.independent(item, path))
         return find
 
 

@@ -1,4 +1,4 @@
-"""Copies in a loop, begun ahead: which files of the controller an item may look at before its turn.
+"""Copies that are begun ahead: which files of the controller they may look at before their turn.
 
 A file that is copied may be one that an item ahead of it is yet to write: the target can be the
 controller, or see its files, by whatever name. All paths may differ then, but not the name of the
@@ -9,7 +9,7 @@ import os
 
 from ansible.module_utils.common.text.converters import to_bytes
 
-from spindle_ansible import ahead
+from spindle_ansible import flight
 
 # With these, a copy does more to the target than put one file in the place of another.
 _DOES_MORE = frozenset(('validate', 'unsafe_writes'))
@@ -22,12 +22,17 @@ def look(action, find, directory, independent=None):
         return
     needle = action._task.args.get('src')
     name = os.path.basename(('%s' % (needle,)).rstrip('/'))
-    if not name or _DOES_MORE & set(action._task.args) or any(name in other.names for other in item.others()):
+    strict = item.flight.strict
+    # What a task does is not known, so a task that looks ahead of its turn makes sure in its turn that nothing of it has changed.
+    if not name or (action._connection.spindle_method == 'local' if strict else _DOES_MORE & set(action._task.args)
+                    or any(name in other.names for other in item.others())):
         item.wait()
         return
     try:
         path = to_bytes(find(directory, needle), errors='surrogate_or_strict')
-        plain = os.path.isfile(path) and not os.path.islink(path) and (independent is None or independent(item.loop, path))
+        plain = os.path.isfile(path) and not os.path.islink(path) and (independent is None or independent(item, path))
+        if plain and strict:
+            item.check = _unchanged(lambda: to_bytes(find(directory, needle), errors='surrogate_or_strict'), path)
     except Exception:  # the action will meet it again
         plain = False
     if not plain:
@@ -35,30 +40,51 @@ def look(action, find, directory, independent=None):
     item.looked = True
 
 
+def _unchanged(find, path):
+    """A function that says whether a source is still found where it is now, as it is now."""
+    def stamp():
+        st = os.stat(path)
+        return st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns
+    before = stamp()
+
+    def check():
+        try:
+            return find() == path and stamp() == before
+        except Exception:
+            return False
+    return check
+
+
 def write(dest, source, content, private):
     """An item is going to copy a file; private: nobody can have changed that."""
     item = _ahead()
     if item is None:
         return
-    name = os.path.basename(dest) or os.path.basename(source)
-    # One that was changed meanwhile is copied once more, and then the other one would have to wait for that.
-    if any(name in other.names and not (private and other.private) for other in item.others()):
-        item.wait()
-    item.names, item.private = frozenset((name,)), private
+    if not item.flight.strict:
+        name = os.path.basename(dest) or os.path.basename(source)
+        # One that was changed meanwhile is copied once more, and then the other one would have to wait for that.
+        if any(name in other.names and not (private and other.private) for other in item.others()):
+            item.wait()
+        item.names, item.private = frozenset((name,)), private
     if content is not None:
         item.looked = True
 
 
-def independent(loop, path):
-    """Whether a template's file looks at nothing that items of the loop could change."""
+def independent(item, path):
+    """Whether a template's file looks at nothing that what is ahead could change."""
     st = os.stat(path)
     key = path, st.st_mtime_ns, st.st_size
-    if key not in loop.templates:
+    if key not in item.templates:
         with open(path, 'rb') as f:
-            loop.templates[key] = loop.scan.file(f.read())
-    return loop.templates[key]
+            item.templates[key] = item.scan.file(f.read())
+    return item.templates[key]
 
 
 def _ahead():
-    item = ahead.item()
-    return None if item is None or item.first else item
+    item = flight.item()
+    if item is None:
+        return None
+    if item.first:
+        item.looked = True  # in its turn
+        return None
+    return item

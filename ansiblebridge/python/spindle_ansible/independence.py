@@ -32,6 +32,9 @@ _WITH_OWN_ACTION = ('command', 'shell')
 # These make one composite call, if they copy one small file; copies.py has what else they must not do before their turn.
 COPIES = ('copy', 'template')
 
+# Any module of Ansible's without an action of its own, for tasks: one that has found facts, or failed in whatever way, says so in its answer, which the agent reads.
+ANY = None
+
 # Filters and tests that look at nothing but what they are given.
 FILTERS = frozenset((
     'abs', 'attr', 'b64decode', 'b64encode', 'basename', 'batch', 'bool', 'capitalize', 'center', 'checksum', 'combinations', 'combine',
@@ -102,15 +105,56 @@ def proven(executor, items):
     return None
 
 
+def behind(task, variables, registered):
+    """What to look at more with, if a task can be begun while others are under way, whose results will have these names. Raises Dependent."""
+    _check_switch(variables)
+    _check_alone(task)
+    scan = _Scan(variables, frozenset(registered))
+    _look_ahead(task, variables, scan)
+    after = _Scan(variables, frozenset(registered) - frozenset((task.register,)))
+    after.conditions(task.changed_when)
+    after.conditions(task.failed_when)
+    for one in (scan, after):
+        one.overridden()
+    return scan
+
+
+def ahead(task, variables, handlers):
+    """Raises Dependent where other tasks may not be begun behind one, before its result was looked at: it can fail, or end the play, by what it is not told on the target."""
+    _check_switch(variables)
+    _check_alone(task)
+    if any(getattr(task, name) not in (None, [], [True], [False], True, False) for name in ('changed_when', 'failed_when')):
+        raise Dependent('it may fail by a condition')
+    if task.ignore_unreachable:
+        raise Dependent('the play may go on without the host')
+    if any(not isinstance(name, str) or name not in handlers for name in task.notify or ()):
+        raise Dependent('it may notify what is not there')
+
+
+def _check_alone(task):
+    """What a task must be, wherever it stands."""
+    _check_task(task, conditions=False)
+    if task.loop is not None or task.loop_with or getattr(task, 'debugger', None) or task.run_once or task.delegate_to:
+        raise Dependent('it is no plain task')
+    if '{' in '%s%s' % (task.action, task.name):
+        raise Dependent('its name is a template')
+    if task.register and not (isinstance(task.register, str) and task.register.isidentifier()):
+        raise Dependent('register is not understood')
+    _check_action(task, ANY)
+
+
 def call_of(task):
     """The op of the one call that an item makes."""
     return 'composite' if methods.short(str(task.action)) in COPIES else 'module'
 
 
-def _check(task, variables, items):
-    wanted = variables.get('spindle_pipeline', True)
-    if not boolean(wanted, strict=False):
+def _check_switch(variables):
+    if not boolean(variables.get('spindle_pipeline', True), strict=False):
         raise Dependent('spindle_pipeline says so')
+
+
+def _check(task, variables, items):
+    _check_switch(variables)
     _check_task(task)
     if not compat.tells_become() and any('{' in str(value) for value in (task.become, task.become_method, variables.get('ansible_become'))):
         raise Dependent('each item may become another, and needs a connection of its own for it')
@@ -123,17 +167,11 @@ def _check(task, variables, items):
     if not all(str(name).isidentifier() for name in registered):
         raise Dependent('register is no name')
     before = _Scan(variables, frozenset(str(name) for name in registered))
-    for name in _fields(task):
-        if name not in _APART:
-            before.value(getattr(task, name))
+    _look_ahead(task, variables, before)
     if compat.templates_twice():
         text = str(items)
         if '{{' in text or '{%' in text:
             before.value(items)
-    before.conditions(task.when)
-    for name in variables:
-        if str(name).startswith(('ansible_', 'mitogen_', 'spindle_')) and str(name) != 'ansible_facts':
-            before.value(variables[name])  # connections are set up with them
     after = _Scan(variables, frozenset())
     after.conditions(task.changed_when)
     after.conditions(task.failed_when)
@@ -147,6 +185,17 @@ def _check(task, variables, items):
     return before
 
 
+def _look_ahead(task, variables, scan):
+    """Look at all that is evaluated ahead of a task's call."""
+    for name in _fields(task):
+        if name not in _APART:
+            scan.value(getattr(task, name))
+    scan.conditions(task.when)
+    for name in variables:
+        if str(name).startswith(('ansible_', 'mitogen_', 'spindle_')) and str(name) != 'ansible_facts':
+            scan.value(variables[name])  # connections are set up with them
+
+
 def _fields(task):
     found = getattr(type(task), 'fattributes', None)
     if found is None:
@@ -154,11 +203,11 @@ def _fields(task):
     return list(found)
 
 
-def _check_task(task):
+def _check_task(task, conditions=True):
     # Releases that know of no default for retries wait for success where a number is given.
     if task.until or task.retries != compat.default_of(task, 'retries') or getattr(task, 'async_val', 0) or task.poll != compat.default_of(task, 'poll'):
         raise Dependent('it is waited for')
-    if not compat.keeps_condition_errors() and any(
+    if conditions and not compat.keeps_condition_errors() and any(
             getattr(task, name) not in (None, [], [True], [False], True, False) for name in ('changed_when', 'failed_when')):
         raise Dependent('a condition that fails would end the loop')
     if getattr(task, 'timeout', 0):
@@ -172,9 +221,9 @@ def _check_task(task):
         raise Dependent('items are for different hosts')
 
 
-def _check_action(task):
+def _check_action(task, known=ONE_CALL):
     name = methods.short(str(task.action))
-    if name not in ONE_CALL and name not in COPIES:
+    if known is not ANY and name not in known and name not in COPIES:
         raise Dependent('%s is not known to make one call' % name)
     collections = list(task.collections or ()) or None
     module = module_loader.find_plugin_with_context(str(task.action), '', collection_list=collections)

@@ -12,7 +12,7 @@ import time
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleModuleError
 
-from spindle_ansible import ahead
+from spindle_ansible import flight
 from spindle_ansible import client as client_mod
 from spindle_ansible import compat
 from spindle_ansible import files
@@ -141,7 +141,9 @@ class Session(object):
         key = client_mod.encode_meta({'hops': way})
         if self.target is None or key != self._key:
             self.forget()
-            self._connect(way, bare)
+            if not self._take_over(key):
+                self._connect(way, bare)
+                self._hand_on(key)
             self._key = key
         if python.auto and python.discovered and not self.target.bare:
             self.pin(python.discovered, way, bare)
@@ -186,6 +188,24 @@ class Session(object):
         self.login = self.target
         if login['context'] != reply['context']:
             self.login = Context(login['context'], login.get('hello'))
+        self._tell_user()
+
+    def _take_over(self, key):
+        """Be connected as another task of this process is, with the same hops."""
+        client, target, login = (flight.contexts() or {}).get(key) or (None, None, None)
+        if client is None or not client.alive:
+            return False
+        self._client, self.target, self.login = client, target, login
+        self._tell_user()
+        return True
+
+    def _hand_on(self, key):
+        """Let others take it over."""
+        known = flight.contexts()
+        if known is not None and not self.target.bare:
+            known[key] = self._client, self.target, self.login
+
+    def _tell_user(self):
         if self.connection.spindle_method == 'local':  # where action plugins look for who that is
             self.connection._play_context.remote_user = getattr(self.connection, 'default_user', None)
 
@@ -198,6 +218,8 @@ class Session(object):
 
     def forget(self):
         """Hold no contexts. What was queued for them is lost with them."""
+        if self.target is not None:
+            (flight.contexts() or {}).clear()
         self.target = self.login = None
         self.queue.clear()
         self._fresh = False
@@ -243,6 +265,7 @@ class Session(object):
         login, bare = context is self.login and context is not self.target, context.bare
         log.debug('%s is entered anew' % context.name, host=self.connection._play_context.remote_addr)
         self._exchange('retire', context=context.name)
+        (flight.contexts() or {}).clear()
         self.target = self.login = None
         self._fresh = False
         self.ensure(bare)
@@ -370,7 +393,7 @@ class Session(object):
     def _exchange(self, op, context='', seconds=None, last=True, **kwargs):
         """A call, with a multiplexer that cannot be spoken to as Ansible's error."""
         try:
-            result = ahead.send(op, context, kwargs, last)
+            result = flight.send(op, context, kwargs, last)
             if result is not None:
                 return result
         except client_mod.ClientError as e:
@@ -382,7 +405,7 @@ class Session(object):
             raise AnsibleError(texts.CANNOT_CONNECT % (e,))
         try:
             result = client.call(op, context=context, seconds=seconds, **kwargs)
-            ahead.answered(op, context, kwargs, result)
+            flight.answered(op, context, kwargs, result)
             return result
         except client_mod.ClientError as e:
             raise AnsibleConnectionFailure(texts.DISCONNECTED % (e,))

@@ -18,6 +18,7 @@ from spindle_ansible import orphans
 from spindle_ansible import prewarm
 from spindle_ansible import runtime
 from spindle_ansible import selfcheck
+from spindle_ansible import sequence
 from spindle_ansible import texts
 from spindle_ansible import workers
 
@@ -68,8 +69,8 @@ class StrategyMixin(fallback.FallbackMixin):
             getattr(play_context, 'password', None), getattr(play_context, 'become_pass', None))
         hooks = loaders.Hooks()
         self._spindle_warmer = prewarm.Warmer(hooks)
-        if self._spindle_shares and len(self._workers) > 1 and batch.wanted() and not (self._step or self.debugger_active):
-            self._spindle_crew = workers.Crew(len(self._workers))
+        if self._spindle_shares and batch.wanted() and not (self._step or self.debugger_active):
+            self._spindle_crew = workers.Crew(len(self._workers), sequence.Sequences(self, iterator))
             self._spindle_rules = batch.Rules(hooks)
         for loader, name in ((connection_loader, 'connection'), (action_loader, 'action')):
             loader.add_directory(os.path.join(PLUGINS, name))
@@ -77,6 +78,8 @@ class StrategyMixin(fallback.FallbackMixin):
             hooks.install()
             return super(StrategyMixin, self).run(iterator, play_context)
         finally:
+            if self._spindle_crew is not None:
+                self._spindle_crew.drop()
             hooks.remove()
             runtime.leave()
 
@@ -98,6 +101,8 @@ class StrategyMixin(fallback.FallbackMixin):
             with self._spindle_crew.queueing():
                 queue(host, task, task_vars, play_context)
             return None
+        if self._spindle_crew is not None:
+            self._spindle_crew.alone(host)
         if not missing:
             return queue(host, task, task_vars, play_context)
         # The first worker that needs them connects while they are put together here.

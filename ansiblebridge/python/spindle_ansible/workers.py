@@ -201,6 +201,10 @@ class Carrier(WorkerProcess):
         if self._done is None or now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
+        self._take()
+
+    def _take(self):
+        """See what it tells."""
         try:
             done = os.read(self._done, len(self._members))
         except BlockingIOError:
@@ -218,6 +222,10 @@ class Carrier(WorkerProcess):
         os.close(self._done)
         _part_threads()
         self._loader._tempfiles = _Files(self._loader._tempfiles)
+        self._work_on()
+        self._loader.cleanup_all_tmp_files()
+
+    def _work_on(self):
         threads = []
         for number, member in enumerate(self._members[1:], 1):
             threads.append(threading.Thread(target=self._work, args=(number, member), daemon=True))
@@ -225,7 +233,6 @@ class Carrier(WorkerProcess):
         self._work(0, self._members[0])
         for thread in threads:
             thread.join()
-        self._loader.cleanup_all_tmp_files()
 
     def _work(self, number, member):
         try:
@@ -331,8 +338,9 @@ def _in_turn(lock, function, listed):
 class Crew(object):
     """The members of now that are not forked yet."""
 
-    def __init__(self, places, most=MOST):
+    def __init__(self, places, sequences=None, most=MOST):
         self._places = places
+        self._sequences = sequences
         self._most = most
         self._waiting = []
         self._missing = []
@@ -359,6 +367,8 @@ class Crew(object):
 
     def add(self, member):
         """A member was queued."""
+        if self._sequences is not None and self._sequences.take(member):
+            return
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.append(member)
@@ -379,7 +389,8 @@ class Crew(object):
         promise = closure_mod.Promise() if missing else None
         try:
             if len(waiting) == 1:
-                waiting[0].start_alone()
+                if missing or self._sequences is None or not self._sequences.start(waiting[0]):
+                    waiting[0].start_alone()
             else:
                 Carrier(waiting).start()
         finally:
@@ -395,3 +406,10 @@ class Crew(object):
         waiting, self._waiting = self._waiting, []
         for member in waiting:
             member.drop()
+        if self._sequences is not None:
+            self._sequences.end()
+
+    def alone(self, host):
+        """A host's task has a worker of its own: nothing that was begun ahead comes next."""
+        if self._sequences is not None:
+            self._sequences.drop(host.name)

@@ -251,6 +251,15 @@ def leads_to(step, rc, out):
     return None
 
 
+def plainly(rc, out):
+    """What the agent asks of a module in a chain that is strict."""
+    try:
+        answer = json.loads(out.decode())
+        return not (rc or answer.get('failed') or answer.get('rc') or 'ansible_facts' in answer)
+    except (ValueError, AttributeError):
+        return False
+
+
 def composite(context, meta, data):
     """Several modules, each by what the one before has answered."""
     begins, at = [], 0
@@ -271,7 +280,7 @@ def composite(context, meta, data):
         entry.update(rc=rc, out=len(out), err=len(err), done=True, next=turn)
         told += json.dumps(entry).encode() + b'\n' + out + err
     trace({'composite': count})
-    return 0, told, b''
+    return int(bool(meta.get('chain', [])[2:]) and not plainly(rc, out)), told, b''
 
 
 def connect(meta):
@@ -301,6 +310,7 @@ class Worker(threading.Thread):
         threading.Thread.__init__(self, daemon=True)
         self.sock = sock
         self.decoder = wire.Decoder()
+        self.chains = {}  # by name, the number that comes next; none where one has ended
 
     def frame(self):
         while True:
@@ -337,12 +347,18 @@ class Worker(threading.Thread):
             data = bytes(body[meta_len:])
             if flags & wire.FLAG_MORE:
                 data += self.more(id)
-            note((op, context[:5]))
+            name, number, strict = (meta.get('chain') or [None, 0])[:2] + [meta.get('chain', [])[2:]]
             try:
+                if name and self.chains.get(name, 0) != number:
+                    note(('refused', ''))
+                    raise Fault(wire.STATUS_STALE, 'not begun', 67)
+                note((op, context[:5]))
                 rc, out, err = self.answer(op, context, bytes(closure), meta, data)
                 status, errno, text = wire.STATUS_OK, 0, ''
             except Fault as e:
                 rc, out, err, status, errno, text = 0, b'', b'', e.status, e.errno, str(e)
+            well = not status and not (op == 'composite' and rc) and (op != 'module' or not strict or plainly(rc, out))
+            self.chains[name] = number + 1 if well else None
             if flags & wire.FLAG_NOREPLY:
                 return
             out = self.spill(id, 1, out) if len(out) + len(err) > wire.INLINE_MAX else out

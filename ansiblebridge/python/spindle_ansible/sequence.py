@@ -1,0 +1,456 @@
+"""One process for tasks of a host that follow each other, begun ahead.
+
+A worker that runs a task knows what comes next, if the task goes well: the iterator is forked with it. If the next
+task does not look at its result (independence.py), the worker begins that as well, by Ansible's own code in a thread
+of its own, sends its call, and so on (flight.py). The agent begins a call only when the one before it has plainly done
+its work.
+
+The main process is asked nothing and told little: ahead of each result, which task is under way behind it. When it has
+looked at the result, as it does for any other, and queues that very task, it finds a worker for it that runs already, and
+says so to the worker, which hands on the result. Whatever else it does, what was begun behind is given up, and it forks
+as ever. docs/decisions/0026 says why this shows in no result.
+"""
+import contextvars
+import json
+import os
+import select
+
+from ansible.playbook.handler import Handler
+
+from spindle_ansible import client as client_mod
+from spindle_ansible import closure as closure_mod
+from spindle_ansible import flight
+from spindle_ansible import independence
+from spindle_ansible import log
+from spindle_ansible import runtime
+from spindle_ansible import settings
+from spindle_ansible import wire
+from spindle_ansible import workers
+
+# So many tasks may be begun before the first of them has ended: whoever interrupts a play does not want much more to have happened than is shown.
+MOST_TASKS = 8
+# How often a process that waits looks whether its parent is there.
+LOOK_SECONDS = 1
+
+
+class Sequence(workers.Carrier):
+    """The process. Its parent tells it on a pipe that it wants the next task's result."""
+
+    def __init__(self, member, following):
+        super(Sequence, self).__init__([member])
+        self._model = member
+        self._following = following
+        self._asked, self._ask = os.pipe()
+        self._parent = os.getpid()
+        self._number = 1
+        self._rest = b''
+        self._next = None  # the task that is under way behind the last result
+
+    # In the parent.
+
+    def start(self):
+        """Fork."""
+        try:
+            super(Sequence, self).start()
+        finally:
+            os.close(self._asked)
+
+    def expects(self, task):
+        """Whether a task runs here already."""
+        self._looked = 0
+        self._look()
+        return self._ask is not None and self._next == str(task._uuid)
+
+    def adopt(self, member):
+        """Let a member be the task that is under way."""
+        self._next = None
+        self._busy[member] = self._number
+        self._number += 1
+        member.start_in(self)
+        try:
+            os.write(self._ask, b'n')
+        except OSError:  # it has ended, which is found out
+            pass
+
+    def drop(self):
+        """Nothing that follows is wanted."""
+        if self._ask is not None:
+            os.close(self._ask)
+            self._ask = None
+
+    def _take(self):
+        """See what it tells: that a task is done, or which follows."""
+        try:
+            data = os.read(self._done, 4096)
+        except BlockingIOError:
+            return
+        lines = (self._rest + data).split(b'\n')
+        self._rest = lines.pop()
+        for line in lines:
+            if line[:1] == b'd':
+                number = int(line[1:])
+                self._busy = dict((m, n) for m, n in self._busy.items() if n != number)
+            else:
+                self._next = line[1:].decode('ascii') or None
+        if not data:
+            pipe, self._done = self._done, None
+            os.close(pipe)
+
+    # In the process itself.
+
+    def tell(self, kind, words):
+        """Tell the parent: d, a number: that task is done. f, a name: that one follows, or none."""
+        os.write(self._tell, kind + words.encode('ascii') + b'\n')
+
+    def asked(self):
+        """Wait until the parent wants the next result; False if it does not."""
+        while not select.select([self._asked], [], [], LOOK_SECONDS)[0]:
+            if os.getppid() != self._parent:
+                return False
+        return bool(os.read(self._asked, 1))
+
+    def member(self, task, variables):
+        """A worker for a task, as the parent would make it."""
+        made = object.__new__(type(self._model))
+        made.__dict__.update(self._model.__dict__)
+        if task is not None:
+            made._task, made._task_vars = task, variables
+        return made
+
+    def _run(self):
+        os.close(self._ask)
+        super(Sequence, self)._run()
+
+    def _work_on(self):
+        flight.keep_words()
+        Tasks(self, self._following).run()
+
+
+class Tasks(flight.Flight):
+    """The tasks that are under way in a process."""
+
+    first_too = True
+    strict = True
+
+    def __init__(self, process, following):
+        super(Tasks, self).__init__()
+        self.contexts = {}
+        self._process = process
+        self._following = following
+        self._context = None  # that all links go to
+        self._prepared = None  # what comes next, and is not begun yet
+
+    def run(self):
+        """Run them in order, and hand their results on when they are asked for."""
+        try:
+            self._client = runtime.client()
+        except (client_mod.ClientError, OSError) as e:  # the task will meet it again
+            log.debug('no session: %s' % (e,))
+        number = 0
+        leader = self._item(None)
+        leader.first = True
+        self.begin(leader)
+        try:
+            while self.under_way:
+                if number:
+                    self._fill()
+                    if not self._process.asked():
+                        break
+                self._first()
+                self._process.tell(b'd', str(number))
+                number += 1
+                if not self.under_way and self._prepared:
+                    self._begin_prepared()
+        finally:
+            self.end()
+
+    def takes(self, op, context, closure):
+        """Whether such a call can be sent ahead: of code that the multiplexer has, to the account that the others go to."""
+        return (op in ('module', 'composite') and not self._broken and self._client is not None and self._client.alive
+                and self._context in (None, context) and closure_mod.holds(closure))
+
+    def link(self, op, context, meta, parts, closure):
+        """Send a call as the next link of the chain."""
+        sent = super(Tasks, self).link(op, context, meta, parts, closure)
+        self._context = context
+        return sent
+
+    def well(self, item, result):
+        """Whether the agent goes on behind it."""
+        item.well = super(Tasks, self).well(item, result) and (item.op == 'composite' or not result.rc and _plainly(result.out))
+        return item.well
+
+    def announce(self, item):
+        """The first one's result is about to be sent: say what follows."""
+        following = None
+        behind = self.under_way[1] if len(self.under_way) > 1 else None
+        if item.well or item.skipped:
+            if behind is None and self._prepared is None:
+                self._prepare()
+            following = behind or self._prepared
+        elif behind is not None and behind.state == flight.SENT and not self._refused(behind):
+            following = behind  # the agent has seen it otherwise
+        if following is None:
+            self._prepared = None
+            self.end_behind()
+        self._process.tell(b'f', following.name if following is not None else '')
+
+    def end_behind(self):
+        """Give up all but the first, which ends by itself."""
+        first = self.under_way.popleft()
+        self.end()
+        self.ended = False
+        self._broken = True
+        self.under_way.append(first)
+
+    def _refused(self, item):
+        """Whether a link was not begun. It is known soon, as the one before it has ended."""
+        try:
+            item.early = self._client.finish(item.sent)
+        except client_mod.ClientError:
+            return True
+        return item.early.status == wire.STALE and bool(item.early.errno)
+
+    def result_of(self, item):
+        """Wait for a link's end, which may have been looked at."""
+        return item.early or super(Tasks, self).result_of(item)
+
+    def _first(self):
+        """See the first one to its end."""
+        item = self.under_way[0]
+        item.first = True
+        while item.state != flight.DONE:
+            if item.state == flight.SENT:
+                if item.early is None:
+                    self._fill()
+                self.finish(item)
+            elif item.state == flight.HELD:
+                item.resume()
+            else:
+                item.answer()
+        if isinstance(item.error, flight.Again):
+            # What it would have seen in its turn may be something else: it is run as if nothing had been sent for it.
+            item = self.under_way[0] = self._item(item.made_of)
+            item.alone = item.first = True
+            item.start()
+            return self._first()
+        self.under_way.popleft()
+        if item.error is not None:
+            raise item.error
+
+    def _item(self, made_of):
+        task, variables, scan = made_of or (None, None, None)
+        item = _Task(self, self._process.member(task, variables), scan)
+        item.made_of = made_of
+        return item
+
+    def _prepare(self):
+        """Know what comes next."""
+        found = self._following.next()
+        self._prepared = self._item(found) if found is not None else None
+
+    def _begin_prepared(self):
+        item, self._prepared = self._prepared, None
+        self.begin(item)
+
+    def _fill(self):
+        """Begin what comes next, for as long as the first one is not answered."""
+        while len(self.under_way) < MOST_TASKS and not self.held():
+            if self._prepared is None:
+                self._prepare()
+            if self._prepared is None or self._answered():
+                return
+            self._begin_prepared()
+
+    def held(self):
+        """Whether nothing may begin behind the last one."""
+        return (self._broken or bool(self.under_way) and self.under_way[-1].state not in (flight.SENT, flight.HELD)
+                or super(Tasks, self).held())
+
+    def _answered(self):
+        first = self.under_way[0]
+        return first.state == flight.SENT and self._client.arrived(first.sent)
+
+
+class _Task(flight.Item):
+    """A task that is under way."""
+
+    def __init__(self, tasks, member, scan):
+        flight.Item.__init__(self, tasks, self, scan, {})
+        self.name = str(member._task._uuid)
+        self.well = False  # it has made its call, and what is behind it may begin
+        self.skipped = False
+        self.early = None  # its call's result, if that was looked at early
+        self.made_of = None
+        self._member = member
+
+    def run(self):
+        """Do what a worker does."""
+        member = self._member
+        member.settle(self.flight._process)
+        member._final_q = _Gate(member._final_q, self)
+        contextvars.Context().run(member.work)  # an empty one, as Ansible queues from
+
+    def deliver(self, skipped):
+        """The result is about to be sent, which the main process has to ask for."""
+        if skipped:
+            self.hold()
+        self.wait()
+        self.tell()
+        self.skipped = skipped
+        self.turn(lambda: self.flight.announce(self))
+
+
+class _Gate(object):
+    """The queue of results, for a task whose result nobody waits for yet."""
+
+    def __init__(self, queue, item):
+        self._queue = queue
+        self._item = item
+
+    def put(self, result, *args, **kwargs):
+        """As in releases up to 2.10."""
+        self._item.deliver(_is_skip(result))
+        return self._queue.put(result, *args, **kwargs)
+
+    def send_task_result(self, *args, **kwargs):
+        """As in later ones."""
+        self._item.deliver(any(_is_skip(one) for one in args))
+        return self._queue.send_task_result(*args, **kwargs)
+
+    def __getattr__(self, name):
+        return getattr(self._queue, name)
+
+
+def _is_skip(result):
+    """Whether what is sent as a result, in whatever form, is that of a task whose condition was not met."""
+    for name in ('_result', '_return_data'):
+        result = getattr(result, name, result)
+    found = result.get('skipped') if isinstance(result, dict) else getattr(result, 'skipped', None)
+    return found is True and not (isinstance(result, dict) and result.get('failed'))
+
+
+def _plainly(out):
+    """Whether a module has done its work, and found nothing that other tasks could look at: as the agent decides it (job.py)."""
+    try:
+        answer = json.loads(out.decode('utf-8'))
+        return not (answer.get('failed') or answer.get('rc') or 'ansible_facts' in answer)
+    except (ValueError, AttributeError):
+        return False
+
+
+class Following(object):
+    """The tasks that come next for a host, for as long as they may be begun before the ones ahead of them have ended."""
+
+    def __init__(self, strategy, iterator, host, leader):
+        self._strategy = strategy
+        self._iterator = iterator
+        self._host = host
+        self._last = leader
+        self._registered = set()
+        self._handlers = None
+        self._over = False
+
+    def next(self):
+        """(task, variables, what to look at its files with), or None: no more."""
+        if not self._over:
+            try:
+                return self._find()
+            except independence.Dependent as e:
+                log.debug('nothing is begun behind %s: %s' % (self._last, e))
+            except Exception as e:
+                log.debug('nothing is begun behind %s: not understood: %r' % (self._last, e))
+        self._over = True
+        return None
+
+    def _find(self):
+        before = self._last
+        task = self._iterator.get_next_task_for_host(self._host)[1]
+        if task is None or isinstance(task, Handler) or task._role is not before._role or getattr(task, 'implicit', False):
+            raise independence.Dependent('something else comes')
+        if before.register:
+            self._registered.add(before.register)
+        strategy, play = self._strategy, self._iterator._play
+        variables = strategy._variable_manager.get_vars(
+            play=play, host=self._host, task=task, _hosts=strategy._hosts_cache, _hosts_all=strategy._hosts_cache_all)
+        strategy.add_tqm_variables(variables, play=play)
+        if strategy._spindle_alone(task, variables, strategy._spindle_settings(task, variables)):
+            raise independence.Dependent('it needs a worker of its own')
+        if strategy._spindle_warmer.missing(task, variables):
+            raise independence.Dependent('its code was not put together yet')
+        python = settings.interpreter(variables, None)
+        if python.auto and not python.discovered:
+            raise independence.Dependent('its interpreter is not known')
+        scan = independence.behind(task, variables, self._registered)
+        self._last = task
+        try:
+            independence.ahead(task, variables, self.handlers())
+        except independence.Dependent as e:
+            log.debug('%s is the last: %s' % (task, e))
+            self._over = True
+        return task, variables, scan
+
+    def handlers(self):
+        """The names that tasks can notify, where those are plain."""
+        if self._handlers is None:
+            self._handlers = handlers(self._iterator._play)
+        return self._handlers
+
+
+def handlers(play):
+    """The names of a play's handlers, and the topics that they listen to."""
+    found = set()
+    for block in play.handlers:
+        for handler in block.block:
+            found.update(str(name) for name in [handler.name] + list(handler.listen or ()) if name and '{' not in str(name))
+    return found
+
+
+class Sequences(object):
+    """The processes of a strategy, by host."""
+
+    def __init__(self, strategy, iterator):
+        self._strategy = strategy
+        self._iterator = iterator
+        self._running = {}
+
+    def take(self, member):
+        """Let a process have a member that it runs already; whether there is one."""
+        found = self._running.get(member._host.name)
+        if found is None:
+            return False
+        if found.expects(member._task):
+            found.adopt(member)
+            return True
+        self.drop(member._host.name)
+        return False
+
+    def start(self, member):
+        """Fork a member so that it can go on with what follows; whether that is possible."""
+        host, task = member._host, member._task
+        following = Following(self._strategy, self._iterator, host, task)
+        try:
+            if isinstance(task, Handler) or len(self._strategy.get_hosts_left(self._iterator)) != 1:
+                raise independence.Dependent('others have to keep pace')
+            independence.ahead(task, member._task_vars, following.handlers())
+        except independence.Dependent as e:
+            log.debug('%s is alone: %s' % (task, e))
+            return False
+        except Exception as e:
+            log.debug('%s is alone: not understood: %r' % (task, e))
+            return False
+        self.drop(host.name)
+        found = self._running[host.name] = Sequence(member, following)
+        found.start()
+        return True
+
+    def drop(self, name):
+        """Give up what is under way behind a host's last task."""
+        found = self._running.pop(name, None)
+        if found is not None:
+            found.drop()
+
+    def end(self):
+        """Give up all."""
+        for name in list(self._running):
+            self.drop(name)

@@ -1,0 +1,155 @@
+"""Tasks that are begun before the ones ahead of them have ended, over the stand-in multiplexer: when they are, and that nothing of it can be seen."""
+import os
+import re
+
+from tests.playbook_case import PlaybookCase
+
+# What a task leaves when it runs: its number, and which process of Ansible's has asked for it.
+MARK = """
+    - name: t%(n)d
+      shell: echo %(n)d >> %(file)s; echo out%(n)d
+      %(more)s
+"""
+
+
+class SequenceTest(PlaybookCase):
+    def tasks(self, count, more=None):
+        self.file = os.path.join(self.directory, 'ran')
+        return ''.join(MARK % {'n': n, 'file': self.file, 'more': (more or {}).get(n, 'register: r%d' % n)} for n in range(count))
+
+    def ran(self):
+        with open(self.file) as f:
+            return [int(line) for line in f]
+
+    def sequences(self):
+        """The names of tasks by the processes that have run them, in order."""
+        found = []
+        for pid, name in re.findall(r'^(\d+) ran (\S+)$', self.output, re.M):
+            if not found or found[-1][0] != pid:
+                found.append((pid, []))
+            found[-1][1].append(name)
+        return [names for _, names in found]
+
+    def play(self, tasks, **kwargs):
+        """Run it with a callback of ours that says which process has run a task; with what is asked for, the same is run by a worker each, and has to say the same."""
+        plugins = os.path.join(self.directory, 'callbacks')
+        os.makedirs(plugins, exist_ok=True)
+        with open(os.path.join(self.package, 'spindle_ansible', 'flight.py'), 'a') as f:
+            f.write('''
+
+_begun = Item._run
+def _run(self):
+    import sys
+    from spindle_ansible import sequence
+    if isinstance(self, sequence._Task):
+        with open(os.environ['SPINDLE_TEST_PIDS'], 'a') as f:
+            f.write('%d ran %s\\n' % (os.getpid(), self._member._task.name))
+    _begun(self)
+Item._run = _run
+''')
+        pids = os.path.join(self.directory, 'pids')
+        open(pids, 'w').close()
+        calls = super().play(tasks, SPINDLE_TEST_PIDS=pids, **kwargs)
+        with open(pids) as f:
+            self.output += f.read()
+        return calls
+
+    def test_tasks_that_do_not_look_at_each_other_have_one_process(self):
+        self.play(self.tasks(12) + '    - debug: {msg: "{{ r3.stdout }} {{ r11.stdout }}"}\n')
+        self.assertEqual(self.ran(), list(range(12)))
+        self.assertIn('out3 out11', self.output)
+        self.assertEqual([sorted(names) for names in self.sequences()], [sorted('t%d' % n for n in range(1, 12))])
+        self.assertEqual(re.findall(r'^TASK \[(t\d+)\]', self.output, re.M), ['t%d' % n for n in range(12)])
+
+    def test_one_that_looks_at_a_result_begins_when_it_is_there(self):
+        self.play(self.tasks(8, {5: 'when: r4.stdout == "out4"'}))
+        self.assertEqual(self.ran(), list(range(8)))
+        self.assertEqual(self.sequences(), [['t1', 't2', 't3', 't4'], ['t5', 't6', 't7']])
+
+    def test_nothing_runs_behind_a_failure(self):
+        tasks = self.tasks(8).replace('echo out3', 'exit 3')
+        self.play(tasks, code=2)
+        self.assertEqual(self.ran(), [0, 1, 2, 3])
+        self.assertIn('failed=1', self.output)
+
+    def test_a_failure_that_is_passed_over_is_followed_by_what_follows(self):
+        tasks = self.tasks(8, {3: 'ignore_errors: true'}).replace('echo out3', 'exit 3')
+        self.play(tasks)
+        self.assertEqual(self.ran(), list(range(8)))
+        self.assertIn('ignored=1', self.output)
+
+    def test_a_failure_leads_to_the_rescue(self):
+        tasks = self.tasks(6).replace('echo out3', 'exit 3')
+        block = '    - block:\n' + tasks.replace('\n    ', '\n        ').replace('    -', '        -', 0) + '\n      rescue:\n        - debug: {msg: rescued}\n'
+        self.play(block)
+        self.assertEqual(self.ran(), [0, 1, 2, 3])
+        self.assertIn('rescued=1', self.output)
+
+    def test_conditions_are_met_or_not(self):
+        self.play(self.tasks(9, {3: 'when: false', 4: 'when: 1 == 2', 6: 'when: true'}))
+        self.assertEqual(self.ran(), [0, 1, 2, 5, 6, 7, 8])
+        self.assertIn('skipped=2', self.output)
+        self.assertEqual(len(self.sequences()), 1)
+
+    def test_facts_are_seen_by_what_follows(self):
+        self.play(self.tasks(3) + '''
+    - getent: {database: passwd, key: root}
+    - shell: echo {{ getent_passwd.root[1] | default('nothing') }}
+      register: out
+    - debug: {msg: "found {{ out.stdout }} {{ ansible_facts.getent_passwd.root[1] }}"}
+''')
+        self.assertRegex(self.output, r'found (\d+) \1')
+
+    def test_what_a_condition_may_fail_by_is_the_last(self):
+        self.play(self.tasks(6, {3: 'failed_when: "1 == 1"'}), code=2)
+        self.assertEqual(self.ran(), [0, 1, 2, 3])
+
+    def test_a_handler_that_is_not_there_ends_the_play_where_it_always_did(self):
+        self.play(self.tasks(6, {3: 'notify: nobody'}), code=1)
+        self.assertEqual(self.ran(), [0, 1, 2, 3])
+
+    def test_handlers_run(self):
+        self.play(self.tasks(4, {1: 'notify: h', 2: 'notify: topic'}) + '''
+  handlers:
+    - name: h
+      shell: echo 100 >> %(file)s
+    - name: i
+      listen: topic
+      shell: echo 101 >> %(file)s
+''' % {'file': os.path.join(self.directory, 'ran')})
+        self.assertEqual(self.ran(), [0, 1, 2, 3, 100, 101])
+        self.assertEqual(len(self.sequences()), 1)
+
+    def test_files_are_copied_as_they_are_in_their_turn(self):
+        for name in ('a', 'b.j2'):
+            with open(os.path.join(self.directory, name), 'w') as f:
+                f.write('before {{ number }}\n' if name == 'b.j2' else 'before\n')
+        self.play('''
+    - {name: a0, copy: {src: a, dest: to-a}}
+    - {name: b0, template: {src: b.j2, dest: to-b}}
+    - {name: c0, shell: echo c}
+    - {name: change, shell: "echo after > a; echo 'after {{ '{{' }} number {{ '}}' }}' > b.j2"}
+    - {name: a1, copy: {src: a, dest: to-a}}
+    - {name: b1, template: {src: b.j2, dest: to-b}}
+    - {name: c1, shell: cat to-a to-b, register: out}
+    - debug: {msg: "{{ out.stdout_lines | join(',') }}"}
+''', inventory='one ansible_connection=local number=7 ansible_python_interpreter=/usr/bin/python3\n')
+        self.assertIn('after,after 7', self.output)
+
+    def test_several_hosts_keep_pace(self):
+        self.play(self.tasks(4), inventory='one ansible_connection=local\ntwo ansible_connection=local\n')
+        self.assertEqual(self.ran(), [0, 0, 1, 1, 2, 2, 3, 3])
+        self.assertEqual(self.sequences(), [])
+
+    def test_it_can_be_switched_off(self):
+        for inventory, environ in (('one ansible_connection=local spindle_pipeline=false\n', {}), ('one ansible_connection=local\n', {'SPINDLE_BATCH': '0'})):
+            self.play(self.tasks(4), inventory=inventory, **environ)
+            self.assertEqual(self.sequences(), [])
+
+    def test_words_keep_their_place(self):
+        self.play(self.tasks(6), ANSIBLE_VERBOSITY='3', args=('-vvv',))
+        places = [self.output.index('TASK [t%d]' % n) for n in range(6)] + [len(self.output)]
+        for n in range(6):
+            self.assertIn('echo %d >>' % n, self.output[places[n]:places[n + 1]])
+
+
