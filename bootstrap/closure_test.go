@@ -107,6 +107,15 @@ func (r *remote) push(c closure, zip bool) string {
 // module runs a module and returns how it ended, and its result if that is JSON.
 func (r *remote) module(c closure, zip bool, args map[string]any, change ...func(meta)) (result, map[string]any) {
 	r.t.Helper()
+	res := r.finish(r.beginModule(c, zip, args, change...))
+	var parsed map[string]any
+	json.Unmarshal([]byte(res.Out), &parsed)
+	return res, parsed
+}
+
+// beginModule begins a module's call.
+func (r *remote) beginModule(c closure, zip bool, args map[string]any, change ...func(meta)) uint32 {
+	r.t.Helper()
 	m := meta{"fqn": c.FQN, "manifest": r.push(c, zip), "profile": "legacy", "rlimit_nofile": 0, "secrets": nil}
 	for _, f := range change {
 		f(m)
@@ -118,10 +127,7 @@ func (r *remote) module(c closure, zip bool, args map[string]any, change ...func
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	res := r.call("module", m, input)
-	var parsed map[string]any
-	json.Unmarshal([]byte(res.Out), &parsed)
-	return res, parsed
+	return r.begin("module", m, input)
 }
 
 // source makes a closure of one file of ours on top of another closure.

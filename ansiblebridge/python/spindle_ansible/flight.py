@@ -7,6 +7,7 @@ not need one otherwise. The agent runs what was sent in order, and never two at 
 What has no call that may be sent ahead waits for its turn with it, and nothing behind it is begun before
 it has ended. What copies may look at before their turn is the affair of copies.py.
 """
+import contextlib
 import os
 import threading
 from collections import deque
@@ -286,6 +287,25 @@ class Flight(object):
 def item():
     """What this thread runs that was begun ahead, or None."""
     return getattr(_here, 'item', None)
+
+
+class _Nobody(object):
+    """Whoever is not heard."""
+
+    flight = None
+
+    def __init__(self):
+        self.words = []
+
+
+@contextlib.contextmanager
+def silence():
+    """While this lasts, nothing that this thread says is shown."""
+    _here.item = _Nobody()
+    try:
+        yield
+    finally:
+        _here.item = None
 
 
 def within(loop):

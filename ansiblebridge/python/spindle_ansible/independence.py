@@ -9,6 +9,7 @@ import re
 import ansible
 import jinja2
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.playbook.task import Task
 from ansible.plugins.loader import action_loader, filter_loader, lookup_loader, module_loader, test_loader
 from jinja2 import nodes
 
@@ -56,6 +57,9 @@ TESTS = frozenset((
     'unreachable', 'upper', 'version', 'version_compare', '!=', '<', '<=', '==', '>', '>=',
 ))
 LOOKUPS = frozenset(('cartesian', 'dict', 'flattened', 'indexed_items', 'items', 'list', 'nested', 'random_choice', 'sequence', 'subelements', 'together'))
+
+# Variables that are looked at whether a template names them or not.
+_SETTINGS = ('ansible_', 'mitogen_', 'spindle_')
 
 _LOOKING_UP = ('lookup', 'query', 'q')
 # Not now(), nor strftime among the filters: what time it is says when the items ahead of one have ended.
@@ -133,6 +137,8 @@ def ahead(task, variables, handlers):
 
 def _check_alone(task):
     """What a task must be, wherever it stands."""
+    if type(task) is not Task or not methods.needs_connection(str(task.action)):
+        raise Dependent('it is done on the controller')  # there are modules of such names, to be documented
     _check_task(task, conditions=False)
     if task.loop is not None or task.loop_with or getattr(task, 'debugger', None) or task.run_once or task.delegate_to:
         raise Dependent('it is no plain task')
@@ -140,6 +146,8 @@ def _check_alone(task):
         raise Dependent('its name is a template')
     if task.register and not (isinstance(task.register, str) and task.register.isidentifier()):
         raise Dependent('register is not understood')
+    if str(task.register).startswith(_SETTINGS):
+        raise Dependent('its result is a setting')
     _check_action(task, ANY)
 
 
@@ -192,7 +200,7 @@ def _look_ahead(task, variables, scan):
             scan.value(getattr(task, name))
     scan.conditions(task.when)
     for name in variables:
-        if str(name).startswith(('ansible_', 'mitogen_', 'spindle_')) and str(name) != 'ansible_facts':
+        if str(name).startswith(_SETTINGS) and str(name) != 'ansible_facts':
             scan.value(variables[name])  # connections are set up with them
 
 

@@ -15,8 +15,6 @@ import json
 import os
 import select
 
-from ansible.playbook.handler import Handler
-
 from spindle_ansible import client as client_mod
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import flight
@@ -355,7 +353,8 @@ class Following(object):
         """(task, variables, what to look at its files with), or None: no more."""
         if not self._over:
             try:
-                return self._find()
+                with flight.silence():  # whatever there is to be said, the main process says it too
+                    return self._find()
             except independence.Dependent as e:
                 log.debug('nothing is begun behind %s: %s' % (self._last, e))
             except Exception as e:
@@ -366,7 +365,7 @@ class Following(object):
     def _find(self):
         before = self._last
         task = self._iterator.get_next_task_for_host(self._host)[1]
-        if task is None or isinstance(task, Handler) or task._role is not before._role or getattr(task, 'implicit', False):
+        if task is None or task._role is not before._role or getattr(task, 'implicit', False):
             raise independence.Dependent('something else comes')
         if before.register:
             self._registered.add(before.register)
@@ -385,9 +384,8 @@ class Following(object):
         self._last = task
         try:
             independence.ahead(task, variables, self.handlers())
-        except independence.Dependent as e:
-            log.debug('%s is the last: %s' % (task, e))
-            self._over = True
+        except independence.Dependent:
+            self._over = True  # it is the last
         return task, variables, scan
 
     def handlers(self):
@@ -430,7 +428,7 @@ class Sequences(object):
         host, task = member._host, member._task
         following = Following(self._strategy, self._iterator, host, task)
         try:
-            if isinstance(task, Handler) or len(self._strategy.get_hosts_left(self._iterator)) != 1:
+            if len(self._strategy.get_hosts_left(self._iterator)) != 1:
                 raise independence.Dependent('others have to keep pace')
             independence.ahead(task, member._task_vars, following.handlers())
         except independence.Dependent as e:
