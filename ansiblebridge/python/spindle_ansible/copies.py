@@ -23,7 +23,7 @@ def look(action, find, directory, independent=None):
     needle = action._task.args.get('src')
     name = os.path.basename(('%s' % (needle,)).rstrip('/'))
     strict = item.flight.strict
-    # What a task does is not known, so a task that looks ahead of its turn makes sure in its turn that nothing of it has changed.
+    # What a task does is not known, so it has to be made sure when it has ended that what those behind it have seen has not changed.
     if not name or (action._connection.spindle_method == 'local' if strict else _DOES_MORE & set(action._task.args)
                     or any(name in other.names for other in item.others())):
         item.wait()
@@ -57,6 +57,9 @@ def _unchanged(find, path):
 
 def write(dest, source, content, private):
     """An item is going to copy a file; private: nobody can have changed that."""
+    item = flight.item()
+    if item is not None and item.flight.strict:
+        item.last = not private  # the action looks at its source once more when it was answered, and tasks may do whatever to it
     item = _ahead()
     if item is None:
         return

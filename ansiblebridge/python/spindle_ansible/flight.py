@@ -52,6 +52,7 @@ class Item(object):
         self.state = NEW
         self.first = False  # all those ahead of it have ended
         self.alone = False  # none behind it may begin before it has ended
+        self.last = False  # none behind it may begin before it was answered
         self.sent = None
         self.op = None
         self.size = 0
@@ -61,7 +62,7 @@ class Item(object):
         self.names = frozenset()  # of the files that it may write
         self.private = True  # nobody else has what is written
         self.looked = False  # whether a copy has made sure that what it has read is what it would read in its turn
-        self.check = None  # says whether that still is so, where it could not be made sure
+        self.check = None  # says whether it is, where that could not be made sure
         self._wake = threading.Lock()
         self._wake.acquire()
         self._question = None
@@ -171,8 +172,6 @@ class Item(object):
             if op == 'composite' or flight.strict:
                 raise Again()  # what that one does instead may be done to this one's source
             return None
-        if self.check is not None and not self.check():
-            raise Again()
         return result
 
 
@@ -269,7 +268,7 @@ class Flight(object):
         if not self.under_way:
             return False
         last = self.under_way[-1]
-        return (self._broken or last.alone or last.error is not None
+        return (self._broken or last.alone or last.last or last.error is not None
                 or self._bytes + len(self.under_way) * self._result > MOST_BYTES)
 
     def end(self):

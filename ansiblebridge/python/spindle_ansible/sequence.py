@@ -185,7 +185,12 @@ class Tasks(flight.Flight):
         if item.well or item.skipped:
             if behind is None and self._prepared is None:
                 self._prepare()
+            if self._prepared is not None and behind is None and self._prepared.copies:
+                self._begin_prepared()  # what there is against it is found on the way
+                behind = self.under_way[1]
             following = behind or self._prepared
+            if behind is not None and not behind.fits():
+                following = None
         elif behind is not None and behind.state == flight.SENT and not self._refused(behind):
             following = behind  # the agent has seen it otherwise
         if following is None:
@@ -280,6 +285,7 @@ class _Task(flight.Item):
         self.skipped = False
         self.early = None  # its call's result, if that was looked at early
         self.made_of = None
+        self.copies = independence.call_of(member._task) == 'composite'
         self._member = member
 
     def run(self):
@@ -288,6 +294,10 @@ class _Task(flight.Item):
         member.settle(self.flight._process)
         member._final_q = _Gate(member._final_q, self)
         contextvars.Context().run(member.work)  # an empty one, as Ansible queues from
+
+    def fits(self):
+        """Whether this is what the task would be if it began now. A copy that has sent nothing may be of a file that looks at what those ahead have found."""
+        return not self.copies or self.state == flight.HELD or self.state == flight.SENT and (self.check is None or self.check())
 
     def deliver(self, skipped):
         """The result is about to be sent, which the main process has to ask for."""

@@ -11,6 +11,21 @@ MARK = """
       %(more)s
 """
 
+# Has a task that may be begun ahead note which process runs it.
+NOTE = '''
+
+def _note(original):
+    def run(self):
+        if hasattr(self, '_member'):
+            with open(os.environ['SPINDLE_TEST_PIDS'], 'a') as f:
+                f.write('%d ran %s\\n' % (os.getpid(), self._member._task.name))
+        original(self)
+    return run
+
+
+Item._run = _note(Item._run)
+'''
+
 
 class SequenceTest(PlaybookCase):
     def tasks(self, count, more=None):
@@ -30,27 +45,17 @@ class SequenceTest(PlaybookCase):
             found[-1][1].append(name)
         return [names for _, names in found]
 
-    def play(self, tasks, **kwargs):
-        """Run it with a callback of ours that says which process has run a task; with what is asked for, the same is run by a worker each, and has to say the same."""
-        plugins = os.path.join(self.directory, 'callbacks')
-        os.makedirs(plugins, exist_ok=True)
+    def setUp(self):
+        super().setUp()
+        self.pids = os.path.join(self.directory, 'pids')
         with open(os.path.join(self.package, 'spindle_ansible', 'flight.py'), 'a') as f:
-            f.write('''
+            f.write(NOTE)
 
-_begun = Item._run
-def _run(self):
-    import sys
-    from spindle_ansible import sequence
-    if isinstance(self, sequence._Task):
-        with open(os.environ['SPINDLE_TEST_PIDS'], 'a') as f:
-            f.write('%d ran %s\\n' % (os.getpid(), self._member._task.name))
-    _begun(self)
-Item._run = _run
-''')
-        pids = os.path.join(self.directory, 'pids')
-        open(pids, 'w').close()
-        calls = super().play(tasks, SPINDLE_TEST_PIDS=pids, **kwargs)
-        with open(pids) as f:
+    def play(self, tasks, **kwargs):
+        """Run it, with word of which process has run which task at the end of the output."""
+        open(self.pids, 'w').close()
+        calls = super().play(tasks, SPINDLE_TEST_PIDS=self.pids, **kwargs)
+        with open(self.pids) as f:
             self.output += f.read()
         return calls
 
@@ -121,9 +126,13 @@ Item._run = _run
         self.assertEqual(len(self.sequences()), 1)
 
     def test_files_are_copied_as_they_are_in_their_turn(self):
-        for name in ('a', 'b.j2'):
+        for connection in ('local', 'ssh'):
+            self.copies(connection)
+
+    def copies(self, connection):
+        for name, text in (('a', 'before'), ('b.j2', 'before {{ number }}'), ('c.j2', "{{ seen.stdout | default('nothing') }}")):
             with open(os.path.join(self.directory, name), 'w') as f:
-                f.write('before {{ number }}\n' if name == 'b.j2' else 'before\n')
+                f.write(text + '\n')
         self.play('''
     - {name: a0, copy: {src: a, dest: to-a}}
     - {name: b0, template: {src: b.j2, dest: to-b}}
@@ -131,10 +140,18 @@ Item._run = _run
     - {name: change, shell: "echo after > a; echo 'after {{ '{{' }} number {{ '}}' }}' > b.j2"}
     - {name: a1, copy: {src: a, dest: to-a}}
     - {name: b1, template: {src: b.j2, dest: to-b}}
-    - {name: c1, shell: cat to-a to-b, register: out}
+    - {name: look, shell: echo found, register: seen}
+    - {name: c2, template: {src: c.j2, dest: to-c}}
+    - {name: a2, copy: {src: a, dest: to-a}}
+    - {name: b2, template: {src: b.j2, dest: to-b}}
+    - {name: c1, shell: cat to-a to-b to-c, register: out}
     - debug: {msg: "{{ out.stdout_lines | join(',') }}"}
-''', inventory='one ansible_connection=local number=7 ansible_python_interpreter=/usr/bin/python3\n')
-        self.assertIn('after,after 7', self.output)
+'''.replace(': to-', ': %s/to-' % self.directory).replace('cat to-a to-b to-c', 'cd %s; cat to-a to-b to-c' % self.directory).replace('"echo after > a;', '"cd %s; echo after > a;' % self.directory),
+                  inventory='one ansible_connection=%s number=7\n' % connection)
+        self.assertIn('after,after 7,found', self.output)
+        self.assertEqual(len(re.findall('^changed: ', self.output, re.M)), 9)
+        for name in 'abc':
+            os.unlink(os.path.join(self.directory, 'to-' + name))
 
     def test_several_hosts_keep_pace(self):
         self.play(self.tasks(4), inventory='one ansible_connection=local\ntwo ansible_connection=local\n')
