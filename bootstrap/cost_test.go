@@ -3,9 +3,13 @@ package bootstrap
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"spindle/transports/wire"
 )
 
 // ticks reads the CPU time, in hundredths of a second, of a process and of its children that were reaped.
@@ -53,4 +57,30 @@ func TestCostOfACall(t *testing.T) {
 		measure("exec", 50, 25, func() { r.call("exec", meta{"argv": []string{"/bin/true"}}, nil) })
 		measure("files", 50, 25, func() { r.call("files", meta{"ops": []any{}}, nil) })
 	})
+}
+
+// What a link of a chain takes, from one answer to the next: it is shown, and as wall time depends on all else that the machine does,
+// nothing fails by it.
+func TestCostOfALink(t *testing.T) {
+	r := boot(t, targets()[0])
+	command := controllers[0].modules(t)["command"]
+	r.module(command, false, map[string]any{"_raw_params": "true"})
+	m := meta{"fqn": command.FQN, "manifest": r.push(command, false), "profile": "legacy", "rlimit_nofile": 0, "secrets": nil}
+	const links = 100
+	var took []time.Duration
+	for round := range 5 {
+		start := time.Now()
+		var ids []uint32
+		for i := range links {
+			ids = append(ids, r.begin("module", m.and(meta{"chain": []any{itoa(round), i}}), []byte(`{"ANSIBLE_MODULE_ARGS": {"_raw_params": "true"}}`)))
+		}
+		for _, id := range ids {
+			if res := r.finish(id); res.Status != wire.StatusOK || res.RC != 0 {
+				t.Fatalf("%+v", res)
+			}
+		}
+		took = append(took, time.Since(start)/links)
+	}
+	slices.Sort(took)
+	t.Logf("command: %v for each link", took[len(took)/2].Round(10*time.Microsecond))
 }

@@ -1,8 +1,8 @@
 # What a forked child does before it becomes a program, a module or a file operation.
 
 
-def fork(link, fds, control, task):
-    """Forks. The child has its own session, fds (None: /dev/null) as 0-2 and nothing else of ours, and runs task."""
+def fork(link, fds, control, task, wait=None):
+    """Forks. The child has its own session, fds (None: /dev/null) as 0-2 and nothing else of ours but wait, and runs task."""
     pid = os.fork()
     if pid:
         return pid
@@ -24,7 +24,7 @@ def fork(link, fds, control, task):
                 os.dup2(fd, target)
         books = (link.warden, control)
         for fd in HELD:
-            if fd not in books:
+            if fd not in books and fd != wait:
                 os.close(fd)
         try:
             code = task(Box(books)) or 0

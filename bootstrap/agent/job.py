@@ -5,6 +5,7 @@ class Job(object):
     """What a CALL or a SPAWN has started. It answers with exactly one terminal frame."""
 
     chain = None  # that it is a link of, if it is one
+    wait = go = None  # the pipe of a child that waits for its turn: its end and ours
     byways = None  # by way of which its input comes, if there are any
     talks = False  # whether what its child has to tell is more than a pipe holds until it ends
 
@@ -46,7 +47,7 @@ class Job(object):
             self.listener, control = pipe(0)
             if self.talks:
                 self.link.watch(self.listener, select.POLLIN, self.listen)
-            self.pid = fork(self.link, self.fds, control, task)
+            self.pid = fork(self.link, self.fds, control, task, self.wait)
             self.link.pids[self.pid] = self
             self.link.ledger.note(b'G%d' % self.pid)
         except OSError as e:
@@ -58,10 +59,11 @@ class Job(object):
             self.close_theirs()
 
     def close_theirs(self):
-        for fd in set(self.fds):
+        for fd in set(self.fds + [self.wait]):
             if fd is not None:
                 close(fd)
         self.fds = []
+        self.wait = None
 
     def listen(self, events=0):
         """Reads what the child has to tell: entries for the ledger, or why the work cannot be done."""
@@ -184,21 +186,25 @@ class Job(object):
             return
         self.done = True
         well = self.chain is not None and self.well()
+        if well:
+            self.chain.hand_on()  # first of all: what is left to do here can be done beside it
         self.answer()
         self.close_theirs()
         for stream in list(self.sinks.values()) + list(self.sources.values()):
             stream.close()
         if self.byways is not None:
             self.byways.close()
+        if self.go is not None:
+            close(self.go)
         if self.listener is not None:
             self.link.drop(self.listener)
             self.listener = None
         del self.link.jobs[self.id]
         if self.chain is not None:
-            self.chain.ended(well)
+            self.chain.ended(self.id, well)
 
     def well(self):
-        """Whether what was sent behind this may begin."""
+        """Whether what was sent behind this may begin. Asked once, when it has ended and before its output is taken to be sent."""
         return not self.error and not self.fate
 
 
@@ -207,17 +213,19 @@ class Call(Job):
 
     keeps = INLINE_MAX  # so much output rides in the terminal frame
 
-    def __init__(self, link, id, header, body, meta, chain=None):
+    def __init__(self, link, id, header, body, meta, chain=None, ahead=False):
         self.chain = chain
-        self.op, _, _, meta_len, timeout, self.flags = header
+        self.ahead = ahead  # of its turn. Until then it may end at any time, and nobody hears of it
+        self.op, _, _, meta_len, self.time, self.flags = header
         Job.__init__(self, link, id, meta)
         body = body[meta_len:]
         self.streaming = bool(self.flags & FLAG_STREAM)
         self.talks = bool(self.meta.get('pre')) or self.op not in ('module', 'exec')
         self.input = None  # all of it, where the child has no need of a pipe
-        if timeout:
-            self.limit = monotonic() + timeout / 1000.0
+        self.set_limit()
         try:
+            if ahead:
+                self.wait, self.go = pipe(1)
             if not self.flags & FLAG_MORE and self.op != 'exec':
                 self.input = body
             elif body or self.flags & FLAG_MORE:
@@ -244,6 +252,26 @@ class Call(Job):
             self.error = (STATUS_ERROR, e.errno, 'pipe: %s' % os.strerror(e.errno))
             self.finish()
 
+    def set_limit(self):
+        if self.time and not self.ahead:
+            self.limit = monotonic() + self.time / 1000.0
+
+    def begin(self, chain):
+        """Tells a child that was forked ahead that its turn has come. False if there is none any more, so that nothing was done."""
+        if not self.done:
+            try:
+                os.write(self.go, b'!')
+            except OSError:
+                self.finish()
+        if self.done:
+            return False
+        close(self.go)
+        self.go = None
+        self.ahead = False
+        self.chain = chain
+        self.set_limit()
+        return True
+
     def run(self):
         """Forks, once everything is here; a Job that was cancelled before has nothing to run."""
         if not self.done:
@@ -252,6 +280,11 @@ class Call(Job):
 
     def work(self, box):
         box.held = self.input
+        if self.wait is not None:
+            # Up to here nothing was looked at that the link before this one may change.
+            if not os.read(self.wait, 1):
+                return 0  # the agent has ended, or the chain
+            os.close(self.wait)
         if self.meta.get('fresh') and self.link.login.stale():
             raise Stale(0, 'the login of %s has changed' % wire_text(self.link.facts['user']))
         enter(self.meta, self.link)
@@ -269,6 +302,8 @@ class Call(Job):
         return not self.streaming and plainly(self.rc(), self.sources[1].look())
 
     def answer(self):
+        if self.ahead:
+            return
         status, number, words = self.error or (STATUS_OK, 0, '')
         if self.fate:
             status, words = self.fate

@@ -24,6 +24,8 @@ class Link(object):
         self.zygote = Zygote(self.store)
         self.jobs = {}  # by id
         self.chains = {}  # by name
+        self.parallel = parallel()
+        self.early = set()  # chains whose next link may be forked ahead, when all that is due was sent
         self.waiting = {}  # chains by the ids of links whose turn is yet to come
         self.pids = {}  # jobs whose child is to be reaped
         self.dying = {}  # groups that were told to end, and when they are killed
@@ -160,10 +162,11 @@ class Link(object):
                 self.handle(*frame)
         elif kind in (DATA, EOF, CREDIT, CANCEL, SPLICE, BYWAY, PART):
             job = self.jobs.get(id)
-            if job is not None:  # else it has ended, which the sender could not know
+            if id in self.waiting:
+                if kind == CANCEL:
+                    self.waiting[id].end()
+            elif job is not None:  # else it has ended, which the sender could not know
                 self.stream(job, kind, header, body)
-            elif kind == CANCEL and id in self.waiting:
-                self.waiting[id].end()
         else:
             raise ProtocolError('%s is not for agents' % KIND_NAMES[kind])
 
@@ -241,7 +244,7 @@ class Link(object):
         except DEFECTS:
             self.defect(CALL, id, header)
             if chain.busy == id:
-                chain.ended(False)
+                chain.ended(id, False)
 
     def defect(self, kind, id, header):
         """Answers a job that could not be started for the exception at hand."""
@@ -271,6 +274,8 @@ class Link(object):
                 for closure in closures:
                     self.zygote.fits(closure)  # so that children know
                 job.run()
+            elif job.ahead:
+                job.finish()  # there is much to do, which is done in its turn
             else:
                 self.backlog.append((self.zygote.prepare(closures), job))
         else:
@@ -352,6 +357,8 @@ class Link(object):
             while not self.stopping:
                 timeout = self.alarms()
                 self.flush()  # what alarms said too
+                while self.early:
+                    self.early.pop().fork_ahead()
                 for fd, events in quietly(self.poller, 0 if self.stopping else timeout):
                     handler = self.handlers.get(fd)
                     if handler is not None:
