@@ -37,7 +37,7 @@ func (s *session) onCall(ctx actor.Context, id uint32, h wire.Call, body []byte)
 	case "connect":
 		s.onConnect(ctx, id, meta)
 	case "closure":
-		s.onClosure(ctx, id, h, body[h.MetaLen:])
+		s.onClosure(ctx, id, h, meta, body[h.MetaLen:])
 	case "reset":
 		s.onReset(ctx, id, h, meta)
 	case "retire":
@@ -159,17 +159,30 @@ func (s *session) onAcquired(ctx actor.Context, m *connections.Acquired) {
 	}{view(m.Target), view(m.Login), m.Said})
 }
 
-func (s *session) onClosure(ctx actor.Context, id uint32, h wire.Call, input []byte) {
+func (s *session) onClosure(ctx actor.Context, id uint32, h wire.Call, meta, input []byte) {
 	const size = len(wire.Digest{})
+	var req struct {
+		Python2 int `json:"python2"`
+	}
+	if len(meta) > 0 {
+		if err := json.Unmarshal(meta, &req); err != nil {
+			s.bad(id, "closure", err)
+			return
+		}
+	}
 	if !h.HasClosure || len(input) == 0 || len(input)%size != 0 {
 		s.finish(id, wire.Result{Status: wire.StatusError, Text: "closure: the input must be whole digests, and closure be set"}, nil)
+		return
+	}
+	if req.Python2 < 0 || req.Python2 > len(input)/size {
+		s.finish(id, wire.Result{Status: wire.StatusError, Text: "closure: python2 must count some of the digests"}, nil)
 		return
 	}
 	digests := make([]wire.Digest, 0, len(input)/size)
 	for i := 0; i < len(input); i += size {
 		digests = append(digests, wire.Digest(input[i:i+size]))
 	}
-	ctx.Request(s.cfg.Blobs, &blobs.Register{Key: id, Closure: h.Closure, Digests: digests})
+	ctx.Request(s.cfg.Blobs, &blobs.Register{Key: id, Closure: h.Closure, Digests: digests, Python2: req.Python2})
 }
 
 func (s *session) onMissing(m *blobs.Missing) {

@@ -186,7 +186,12 @@ func TestClosureIsAskedForOnceAndUploaded(t *testing.T) {
 	if r, _ := w.call(2, call, "", nil); r.Status != wire.StatusUnknownClosure {
 		t.Fatalf("%+v", r)
 	}
-	r, missing := w.call(3, wire.Call{Op: "closure", Closure: closure, HasClosure: true}, "", digest[:])
+	for i, meta := range []string{`{"python2":2}`, `{"python2":-1}`, `{"python2":`} {
+		if r, _ := w.call(uint32(10+i), wire.Call{Op: "closure", Closure: closure, HasClosure: true}, meta, digest[:]); r.Status != wire.StatusError {
+			t.Errorf("%s: %+v", meta, r)
+		}
+	}
+	r, missing := w.call(3, wire.Call{Op: "closure", Closure: closure, HasClosure: true}, "{}", digest[:])
 	if r.Status != wire.StatusOK || !bytes.Equal(missing, digest[:]) {
 		t.Fatalf("%+v %x", r, missing)
 	}

@@ -375,6 +375,33 @@ func TestUnknownClosure(t *testing.T) {
 	}
 }
 
+// What a manifest has for Python 2 only is a part of the closure there, and nowhere else.
+func TestWhatIsForPython2Only(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		r := boot(t, tg)
+		module := []byte("import sys, ansible.module_utils.new\nsys.stdout.write('%d' % ansible.module_utils.new.x)\nsys.exit(0)\n")
+		files := map[string]wire.Digest{"ansible/modules/x.py": r.blob(module)}
+		for _, path := range []string{"ansible/__init__.py", "ansible/modules/__init__.py", "ansible/module_utils/__init__.py", "ansible/module_utils/basic.py"} {
+			files[path] = r.blob(nil)
+		}
+		old := []byte("x = 2\n")
+		files["ansible/module_utils/new.py"] = r.blob([]byte("try:\n    import selectors\n    x = 3\nexcept ImportError:\n    from ansible.module_utils.old import x\n"))
+		body, err := json.Marshal(map[string]any{"files": files, "python2": map[string]wire.Digest{"ansible/module_utils/old.py": wire.Sum(old)}, "zip": false})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := meta{"fqn": "ansible.modules.x", "manifest": r.blob(body).String()}
+		res, want := r.call("module", m, nil), "3"
+		if res.Status == wire.StatusUnknownClosure && tg.name == "2.7" {
+			r.blob(old)
+			res, want = r.call("module", m, nil), "2"
+		}
+		if res.Status != wire.StatusOK || res.Out != want {
+			t.Errorf("got %+v, want %s", res, want)
+		}
+	})
+}
+
 func TestModuleTimeoutAndCancel(t *testing.T) {
 	each(t, func(t *testing.T, tg target) {
 		r := boot(t, tg)

@@ -26,6 +26,7 @@ type bench struct {
 	tree     *actor.PID
 	wg       sync.WaitGroup
 	blobs    map[wire.Digest][]*Blob // by closure
+	python2  map[wire.Digest]bool    // which of them are for Python 2 only
 	mail     chan any
 	silences chan time.Duration
 	client   *actor.PID
@@ -46,7 +47,7 @@ func (s *service) Receive(ctx actor.Context) {
 		}
 		f := &Fetched{Closure: m.Closure}
 		for _, b := range blobs {
-			f.Blobs = append(f.Blobs, BlobSize{b.Digest, b.Size})
+			f.Blobs = append(f.Blobs, BlobSize{Digest: b.Digest, Size: b.Size, Python2: s.b.python2[b.Digest]})
 		}
 		ctx.Respond(f)
 	case *Load:

@@ -48,7 +48,7 @@ func (p *interpreter) lacking() *Load {
 	size := 0
 	for _, b := range p.loads[0].Blobs {
 		switch {
-		case p.present[b.Digest]:
+		case p.present[b.Digest], b.Python2 && p.python3:
 		case b.Size <= bundlePart && size+b.Size <= bundleMost:
 			size += b.Size
 			l.Bundled = append(l.Bundled, b.Digest)

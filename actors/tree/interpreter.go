@@ -6,6 +6,7 @@ import (
 	"io"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -45,11 +46,12 @@ type waiting struct {
 //	retiring  frames, Terminated, Drain                 nothing open → draining
 //	draining  frames, Terminated, drainTick             link end or two graces → gone
 type interpreter struct {
-	cfg    *Config
-	booted *transports.Booted
-	host   string
-	packs  bool
-	split  transports.Splitter // nil if there are no byways
+	cfg     *Config
+	booted  *transports.Booted
+	host    string
+	python3 bool
+	packs   bool
+	split   transports.Splitter // nil if there are no byways
 
 	out      *frames.Outbox
 	link     *frames.Closer
@@ -94,9 +96,11 @@ func interpreterSpec(cfg *Config, b *transports.Booted, facts hello) actors.Spec
 	if facts.Python == "" || name == "." || name == "/" {
 		name = "python"
 	}
+	said, _ := b.Hello.Header.(wire.Hello)
+	python3 := strings.HasPrefix(said.Version, "3.")
 	return actors.Spec{Kind: "interpreter", Name: name, New: func() actor.Actor {
 		return &interpreter{
-			cfg: cfg, booted: b, host: facts.Hostname, packs: b.Packs(), present: present,
+			cfg: cfg, booted: b, host: facts.Hostname, python3: python3, packs: b.Packs(), present: present,
 			owners: map[uint32]owner{}, byPID: map[string]uint32{}, relays: map[uint32]*relay{}, byKey: map[callKey]uint32{},
 			complete: map[wire.Digest]bool{}, fetching: map[wire.Digest][]waiting{}, bundles: map[wire.Digest][]wire.Digest{}, hops: map[string]bool{},
 		}

@@ -176,6 +176,8 @@ type Fetched struct {
 type BlobSize struct {
 	Digest wire.Digest
 	Size   int
+	// Python2 is true for what is of no use to any other Python.
+	Python2 bool
 }
 
 // Load asks the blobs service for content on behalf of a closure: Bundled as one bundle, if there are any, and Single each by itself.

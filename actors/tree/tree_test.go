@@ -3,6 +3,7 @@ package tree
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand"
 	"os"
 	"path/filepath"
@@ -69,6 +70,42 @@ func TestG1_CallsKeepTheirOrderAndBlobsGoAheadOnce(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"blob", "one", "two", "three"}, order); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What only Python 2 needs goes to no agent whose Python is known to be another, by itself or in a bundle.
+func TestWhatOnlyPython2NeedsGoesToNoOther(t *testing.T) {
+	for version, spared := range map[string]int{"3.11.2": 1, "2.7.18": 0, "": 0, "30.1": 0} {
+		for _, files := range []int{4, 12} {
+			t.Run(fmt.Sprintf("%s,%d", version, files), func(t *testing.T) {
+				b := newBench(t, Heartbeat{})
+				closure := wire.Sum([]byte("manifest"))
+				for i := range files {
+					content := []byte{byte(i)}
+					b.blobs[closure] = append(b.blobs[closure], &Blob{Digest: wire.Sum(content), Size: 1, Content: content})
+				}
+				b.python2 = map[wire.Digest]bool{b.blobs[closure][files-1].Digest: true}
+				got := 0
+				d := &treetest.Dialer{T: t, Label: "web1", Version: version, Joined: &b.wg, Play: func(f *treetest.FarEnd) {
+					fr := f.Next()
+					for ; fr.Header.Kind() == wire.KindBlob; fr = f.Next() {
+						got += fr.Header.(wire.Blob).Size
+					}
+					f.Send(fr.ID, wire.Result{}, nil)
+					treetest.UntilGone(f)
+				}}
+				b.say(b.tree, &OpenHop{Hop: &Hop{Key: "web1", Dialer: d}, Report: b.client})
+				b.say(expect[*HopReady](b).Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "module", Closure: closure, HasClosure: true}})
+				expect[*Done](b)
+				want := files - spared
+				if want >= bundleLeast {
+					want *= 5 // in a bundle each has its length in front of it
+				}
+				if got != want {
+					t.Errorf("%d bytes of content, want %d", got, want)
+				}
+			})
+		}
 	}
 }
 

@@ -57,7 +57,10 @@ class Store(object):
         if digest not in self.files:
             self.open()
             manifest = loads(self.content(digest))
-            files = dict((str(path), unhex(d)) for path, d in manifest['files'].items())
+            files = manifest['files']
+            if not _WIRE_PY3:
+                files.update(manifest.get('python2', {}))
+            files = dict((str(path), unhex(d)) for path, d in files.items())
             for d in files.values():
                 self.blobs[d]
             self.files[digest] = files

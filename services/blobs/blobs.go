@@ -18,6 +18,8 @@ type Register struct {
 	Key     uint32
 	Closure wire.Digest
 	Digests []wire.Digest
+	// Python2 is how many of them, the last ones, are for Python 2 only.
+	Python2 int
 }
 
 // Missing lists the content of a closure that must still be stored.
@@ -34,21 +36,21 @@ const bundlesKept = 64
 
 type blobs struct {
 	content  map[wire.Digest]*tree.Blob // as it came, until it is sent by itself
-	closures map[wire.Digest][]wire.Digest
+	closures map[wire.Digest]*Register
 	bundles  map[wire.Digest]*tree.Blob
 }
 
 // Spec describes the blobs service.
 func Spec() actors.Spec {
 	return actors.Spec{Kind: "blobs", Name: "blobs", New: func() actor.Actor {
-		return &blobs{content: map[wire.Digest]*tree.Blob{}, closures: map[wire.Digest][]wire.Digest{}, bundles: map[wire.Digest]*tree.Blob{}}
+		return &blobs{content: map[wire.Digest]*tree.Blob{}, closures: map[wire.Digest]*Register{}, bundles: map[wire.Digest]*tree.Blob{}}
 	}}
 }
 
 func (s *blobs) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *Register:
-		s.closures[m.Closure] = m.Digests
+		s.closures[m.Closure] = m
 		_, missing := s.resolve(m.Digests)
 		ctx.Respond(&Missing{Key: m.Key, Digests: missing})
 	case *Store:
@@ -56,17 +58,7 @@ func (s *blobs) Receive(ctx actor.Context) {
 			s.content[b.Digest] = b
 		}
 	case *tree.Fetch:
-		digests, known := s.closures[m.Closure]
-		found, missing := s.resolve(digests)
-		if !known || len(missing) > 0 {
-			ctx.Respond(&tree.Unknown{Closure: m.Closure})
-			return
-		}
-		sizes := make([]tree.BlobSize, len(found))
-		for i, b := range found {
-			sizes[i] = tree.BlobSize{Digest: b.Digest, Size: b.Size}
-		}
-		ctx.Respond(&tree.Fetched{Closure: m.Closure, Blobs: sizes})
+		ctx.Respond(s.fetch(m))
 	case *tree.Load:
 		loaded, ok := s.load(m)
 		if !ok {
@@ -75,6 +67,24 @@ func (s *blobs) Receive(ctx actor.Context) {
 		}
 		ctx.Respond(&tree.Loaded{Closure: m.Closure, Blobs: loaded})
 	}
+}
+
+// fetch returns the answer to a Fetch.
+func (s *blobs) fetch(m *tree.Fetch) any {
+	c := s.closures[m.Closure]
+	if c == nil {
+		return &tree.Unknown{Closure: m.Closure}
+	}
+	found, missing := s.resolve(c.Digests)
+	if len(missing) > 0 {
+		return &tree.Unknown{Closure: m.Closure}
+	}
+	needed, _ := s.resolve(c.Digests[:len(c.Digests)-c.Python2])
+	sizes := make([]tree.BlobSize, len(found))
+	for i, b := range found {
+		sizes[i] = tree.BlobSize{Digest: b.Digest, Size: b.Size, Python2: i >= len(needed)}
+	}
+	return &tree.Fetched{Closure: m.Closure, Blobs: sizes}
 }
 
 func (s *blobs) load(m *tree.Load) (loaded []*tree.Blob, ok bool) {

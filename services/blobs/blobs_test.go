@@ -76,6 +76,27 @@ func TestClosureIsKnownOnceAllItsContentIs(t *testing.T) {
 	})
 }
 
+func TestWhatOnlyPython2NeedsIsMarked(t *testing.T) {
+	actorstest.Bubble(t, func(e *actorstest.Env) {
+		svc, p := e.Spawn(Spec()), e.Probe("worker")
+		var digests []wire.Digest
+		for _, s := range []string{"a", "b", "c"} {
+			d := wire.Sum([]byte(s))
+			digests = append(digests, d)
+			p.Request(svc, &Store{Blob: tree.Blob{Digest: d, Size: 1, Content: []byte(s)}})
+		}
+		a, b, c := digests[0], digests[1], digests[2]
+		closure := wire.Sum([]byte("manifest"))
+		p.Request(svc, &Register{Key: 1, Closure: closure, Digests: []wire.Digest{a, b, b, c, a}, Python2: 2})
+		actorstest.Expect[*Missing](p)
+		p.Request(svc, &tree.Fetch{Closure: closure})
+		want := &tree.Fetched{Closure: closure, Blobs: []tree.BlobSize{{Digest: a, Size: 1}, {Digest: b, Size: 1}, {Digest: c, Size: 1, Python2: true}}}
+		if diff := cmp.Diff(want, actorstest.Expect[*tree.Fetched](p)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
 func inflate(t *testing.T, b []byte) string {
 	t.Helper()
 	z, err := zlib.NewReader(bytes.NewReader(b))

@@ -86,6 +86,8 @@ type Dialer struct {
 	Joined *sync.WaitGroup
 	// Facts is the body of its HELLO; empty for some that do for most tests.
 	Facts string
+	// Version is what it says of its Python; it may be empty.
+	Version string
 	// Through says that others are to be connected to through this one.
 	Through bool
 	// Dials counts the dials, BareDials those that asked for no agent.
@@ -124,7 +126,7 @@ func (d *Dialer) Dial(ctx context.Context, _ transports.Spawner, _ transports.Pr
 	}
 	return &transports.Booted{
 		Link: &link{Conn: near, done: make(chan struct{})}, Frames: wire.NewReader(near),
-		Hello: wire.Frame{Header: wire.Hello{Proto: wire.Proto, Role: "agent"}, Body: facts}, How: "test",
+		Hello: wire.Frame{Header: wire.Hello{Proto: wire.Proto, Role: "agent", Version: d.Version}, Body: facts}, How: "test",
 	}, nil
 }
 

@@ -18,6 +18,7 @@ from ansible.plugins.loader import module_utils_loader
 
 from spindle_ansible import client as client_mod
 from spindle_ansible import compat
+from spindle_ansible import fallbacks
 from spindle_ansible import leaner
 from spindle_ansible import log
 from spindle_ansible import wire
@@ -43,9 +44,9 @@ _promised = None
 class Closure(object):
     """A module with all that it imports."""
 
-    __slots__ = ('fqn', 'digest', 'manifest', 'files', 'profile', 'interpreter', 'arguments', 'own')
+    __slots__ = ('fqn', 'digest', 'manifest', 'files', 'profile', 'interpreter', 'arguments', 'own', 'python2')
 
-    def __init__(self, fqn, profile, interpreter, arguments, files=None, digest=None, own=False):
+    def __init__(self, fqn, profile, interpreter, arguments, files=None, digest=None, own=False, python2=()):
         self.fqn = fqn
         self.profile = profile
         self.interpreter = interpreter
@@ -55,17 +56,25 @@ class Closure(object):
         self.digest = digest
         self.own = own  # whether all that the module imports is Ansible's
         if files is not None:
-            listed = dict((path, digest_.hex()) for path, digest_ in files.items())
             archive = any(path in files for path in NEED_ARCHIVE)
-            self.manifest = json.dumps({'files': listed, 'zip': archive}, sort_keys=True,
-                                       separators=(',', ':')).encode('ascii')
+            self.python2 = () if archive else python2  # an archive may be for another Python than the target's first
+            manifest = {'files': {}, 'zip': archive}
+            for path, digest_ in files.items():
+                manifest.setdefault('python2' if path in self.python2 else 'files', {})[path] = digest_.hex()
+            self.manifest = json.dumps(manifest, sort_keys=True, separators=(',', ':')).encode('ascii')
             self.digest = hashlib.sha256(self.manifest).digest()
 
-    def contents(self):
-        """(digest, content) of everything, the manifest first, and files of one directory together: they are compressed in that order."""
-        yield self.digest, self.manifest
-        for digest in dict((self.files[path], None) for path in sorted(self.files)):
-            yield digest, _contents[digest]
+    def pieces(self):
+        """{digest: content} of what every target needs, the manifest first, and of what only Python 2 does.
+
+        Files of one directory are together: they are compressed in that order.
+        """
+        needed, python2 = {self.digest: self.manifest}, {}
+        for path in sorted(self.files, key=lambda path: (path in self.python2, path)):
+            digest = self.files[path]
+            if digest not in needed:
+                (python2 if path in self.python2 else needed)[digest] = _contents[digest]
+        return needed, python2
 
 
 class _Archive(object):
@@ -182,19 +191,22 @@ def build(name, path, variables=None):
         tagged = data
     metadata = _call(module_common.recursive_finder, compat.FINDER_PARAMETERS, dict(given, module_data=tagged))
     _call(module_common._add_module_to_zip, compat.ADD_MODULE_PARAMETERS, dict(given, b_module_data=data))
-    files, own = {}, True
+    files, stock, own = {}, set(), True
     made = _MADE + (fqn.replace('.', '/') + '.py',)
     for member, content in archive.members.items():
         digest = hashlib.sha256(content).digest()
         if member.startswith('ansible/') and member.endswith('.py'):
-            digest, stock = _lean(digest, member, content)
-            own = own and (stock or member in made)
+            digest, unchanged = _lean(digest, member, content)
+            own = own and (unchanged or member in made)
+            if unchanged:
+                stock.add(member)
         else:
             _contents.setdefault(digest, content)
             own = False
         files[member] = digest
     profile = getattr(metadata, 'serialization_profile', None)
-    return Closure(fqn, profile, interpreter, arguments, files, own=own)
+    python2 = fallbacks.only_python2(dict((member, _contents[digest]) for member, digest in files.items()), stock)
+    return Closure(fqn, profile, interpreter, arguments, files, own=own, python2=python2)
 
 
 def _lean(digest, member, content):
@@ -226,10 +238,11 @@ def _call(function, parameters, given):
 
 def register(client, closure):
     """Tell the multiplexer of a closure, and send what it lacks."""
-    digests = [digest for digest, _ in closure.contents()]
-    contents = dict(closure.contents())
+    needed, python2 = closure.pieces()
+    contents = dict(needed)
+    contents.update(python2)
     for _ in range(3):
-        result = client.call('closure', closure=closure.digest, parts=[b''.join(digests)], seconds=60)
+        result = client.call('closure', closure=closure.digest, meta={'python2': len(python2)}, parts=[b''.join(contents)], seconds=60)
         if result.status != wire.OK:
             raise client_mod.ClientError('closure: %s' % result.text)
         missing = [result.out[at:at + 32] for at in range(0, len(result.out), 32)]

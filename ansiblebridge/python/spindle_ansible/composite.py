@@ -268,12 +268,13 @@ class Bundle(object):
         self._content = json.dumps(sorted(closure.digest.hex() for closure in closures)).encode('ascii')
         self.digest = hashlib.sha256(self._content).digest()
 
-    def contents(self):
-        """(digest, content) of everything, each once."""
-        found = {self.digest: self._content}
+    def pieces(self):
+        """As those of a closure."""
+        needed, python2 = {self.digest: self._content}, {}
         for closure in self._closures:
-            found.update(closure.contents())
-        return found.items()
+            for mine, all_ in zip(closure.pieces(), (needed, python2)):
+                all_.update(mine)
+        return needed, dict((digest, content) for digest, content in python2.items() if digest not in needed)
 
 
 def bundle(steps):

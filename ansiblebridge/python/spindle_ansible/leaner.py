@@ -1,6 +1,6 @@
 """Ansible's source as it travels: without the lines that only hold a comment, and, of its own files, without what documents them.
 
-That is nearly half of what a module needs, compressed, and most of a module itself. Empty lines stand in their places, so whatever
+That is two fifths of what a module needs, compressed, and most of a module itself. Empty lines stand in their places, so whatever
 names a line of the code names the same one as ever.
 """
 import re

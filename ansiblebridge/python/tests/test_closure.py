@@ -11,6 +11,7 @@ from ansible.plugins.loader import module_loader, module_utils_loader
 
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
+from spindle_ansible import composite
 from spindle_ansible import wire
 
 try:
@@ -18,6 +19,11 @@ try:
     init_plugin_loader()
 except ImportError:
     pass
+
+
+# What Ansible has for Python 2; none since ansible-core 2.17.
+COPY = 'ansible/module_utils/compat/_selectors2.py'
+HAS_COPY = os.path.exists(os.path.join(os.path.dirname(basic.__file__), 'compat', '_selectors2.py'))
 
 
 class Result(object):
@@ -31,9 +37,10 @@ class Mux(object):
     def __init__(self):
         self.blobs = {}
 
-    def call(self, op, closure, parts, seconds):
+    def call(self, op, closure, meta, parts, seconds):
         digests = b''.join(parts)
         digests = [digests[at:at + 32] for at in range(0, len(digests), 32)]
+        self.python2 = digests[len(digests) - meta['python2']:]
         assert closure in digests
         return Result(b''.join(d for d in digests if d not in self.blobs))
 
@@ -67,7 +74,7 @@ class ClosureTest(unittest.TestCase):
                      'ansible/module_utils/basic.py', 'ansible/module_utils/common/text/converters.py'):
             self.assertIn(path, found.files)
         manifest = json.loads(found.manifest.decode())
-        self.assertEqual(set(manifest['files']), set(found.files))
+        self.assertEqual(set(manifest['files']).union(manifest.get('python2', ())), set(found.files))
         self.assertFalse(manifest['zip'])
         if compat.HAS_BUILT_MODULE:
             self.assertEqual(found.profile, 'legacy')
@@ -78,6 +85,39 @@ class ClosureTest(unittest.TestCase):
     def test_modules_that_respawn_ask_for_an_archive(self):
         respawns = compat.optional('ansible.module_utils.common.respawn', 'respawn_module') is not None  # since ansible-core 2.11
         self.assertEqual(json.loads(self.of('apt').manifest.decode())['zip'], respawns)
+
+    def test_what_only_python2_imports_is_set_apart(self):
+        for name in ('command', 'setup', 'stat'):
+            found = self.of(name)
+            manifest = json.loads(found.manifest.decode())
+            apart = {COPY}.intersection(found.files)
+            self.assertEqual(bool(apart), HAS_COPY)
+            self.assertEqual(set(manifest.get('python2', ())), apart)
+            self.assertFalse(apart.intersection(manifest['files']))
+            mux = Mux()
+            closure_mod.register(mux, found)
+            self.assertEqual(mux.python2, [found.files[path] for path in apart])
+            self.assertEqual(set(mux.blobs), set(found.files.values()) | {found.digest})
+        everything = composite.Bundle([self.of('command'), self.of('stat')])
+        mux = Mux()
+        closure_mod.register(mux, everything)
+        self.assertEqual(mux.python2, [found.files[path] for path in apart])
+
+    def test_who_names_what_only_python2_imports_gets_it(self):
+        if not HAS_COPY:
+            self.skipTest('there is nothing of the kind')
+        text = b'from ansible.module_utils.basic import AnsibleModule\nfrom ansible.module_utils.compat import _selectors2\n'
+        mine, stock = closure_mod.lookup('mine', self.module(text), {}), self.of('command')
+        self.assertIn(COPY, json.loads(mine.manifest.decode())['files'])
+        self.assertIn(mine.files[COPY], mine.pieces()[0])
+        both = composite.Bundle([stock, mine]).pieces()
+        self.assertIn(mine.files[COPY], both[0])
+        self.assertEqual(both[1], {})
+
+    def test_an_archive_has_what_any_python_imports(self):
+        found = self.of('apt')
+        if json.loads(found.manifest.decode())['zip']:
+            self.assertEqual(set(json.loads(found.manifest.decode())['files']), set(found.files))
 
     def test_modules_share_most_of_their_files(self):
         one, other = self.of('command'), self.of('file')
@@ -114,7 +154,7 @@ class ClosureTest(unittest.TestCase):
     def test_the_old_replacer_counts_as_new_style(self):
         path = self.module(b'#!/usr/bin/python\n#<<INCLUDE_ANSIBLE_MODULE_COMMON>>\nmain()\n')
         found = closure_mod.lookup('mine', path, {})
-        source = dict(found.contents())[found.files[found.fqn.replace('.', '/') + '.py']]
+        source = found.pieces()[0][found.files[found.fqn.replace('.', '/') + '.py']]
         self.assertIn(b'from ansible.module_utils.basic import *', source)
 
     def test_a_changed_module_is_another_closure(self):
