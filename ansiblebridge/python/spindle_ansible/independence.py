@@ -58,6 +58,9 @@ TESTS = frozenset((
 ))
 LOOKUPS = frozenset(('cartesian', 'dict', 'flattened', 'indexed_items', 'items', 'list', 'nested', 'random_choice', 'sequence', 'subelements', 'together'))
 
+# What releases that can register parts of a result say for all of it.
+_WHOLE = compat.optional('ansible._internal._task', 'POLYMORPHIC_RESULT_EXPRESSION')
+
 # Variables that are looked at whether a template names them or not.
 _SETTINGS = ('ansible_', 'mitogen_', 'spindle_')
 
@@ -115,7 +118,7 @@ def behind(task, variables, registered):
     _check_alone(task)
     scan = _Scan(variables, frozenset(registered))
     _look_ahead(task, variables, scan)
-    after = _Scan(variables, frozenset(registered) - frozenset((task.register,)))
+    after = _Scan(variables, frozenset(registered) - names(task))
     after.conditions(task.changed_when)
     after.conditions(task.failed_when)
     for one in (scan, after):
@@ -135,6 +138,16 @@ def ahead(task, variables, handlers):
         raise Dependent('it may notify what is not there')
 
 
+def names(task):
+    """The names that a task's result is registered under, where it is as a whole."""
+    register = task.register or ()
+    if isinstance(register, dict):
+        if any(value != _WHOLE for value in register.values()):
+            raise Dependent('parts of its result are registered')
+        return frozenset(register)
+    return frozenset((register,) if isinstance(register, str) else register)
+
+
 def _check_alone(task):
     """What a task must be, wherever it stands."""
     if type(task) is not Task or not methods.needs_connection(str(task.action)):
@@ -144,10 +157,11 @@ def _check_alone(task):
         raise Dependent('it is no plain task')
     if '{' in '%s%s' % (task.action, task.name):
         raise Dependent('its name is a template')
-    if task.register and not (isinstance(task.register, str) and task.register.isidentifier()):
-        raise Dependent('register is not understood')
-    if str(task.register).startswith(_SETTINGS):
-        raise Dependent('its result is a setting')
+    for name in names(task):
+        if not str(name).isidentifier():
+            raise Dependent('register is no name')
+        if str(name).startswith(_SETTINGS):
+            raise Dependent('its result is a setting')
     _check_action(task, ANY)
 
 

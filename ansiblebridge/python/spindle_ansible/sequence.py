@@ -377,8 +377,7 @@ class Following(object):
         task = self._iterator.get_next_task_for_host(self._host)[1]
         if task is None or task._role is not before._role or getattr(task, 'implicit', False):
             raise independence.Dependent('something else comes')
-        if before.register:
-            self._registered.add(before.register)
+        self._registered |= independence.names(before)
         strategy, play = self._strategy, self._iterator._play
         variables = strategy._variable_manager.get_vars(
             play=play, host=self._host, task=task, _hosts=strategy._hosts_cache, _hosts_all=strategy._hosts_cache_all)
@@ -410,7 +409,9 @@ def handlers(play):
     found = set()
     for block in play.handlers:
         for handler in block.block:
-            found.update(str(name) for name in [handler.name] + list(handler.listen or ()) if name and '{' not in str(name))
+            topics = handler.listen or ()
+            topics = (topics,) if isinstance(topics, str) else tuple(topics)  # newer releases leave it as it is written
+            found.update(str(name) for name in (handler.name,) + topics if name and '{' not in str(name))
     return found
 
 
