@@ -134,8 +134,13 @@ def ahead(task, variables, handlers):
         raise Dependent('it may fail by a condition')
     if task.ignore_unreachable:
         raise Dependent('the play may go on without the host')
-    if any(not isinstance(name, str) or name not in handlers for name in task.notify or ()):
+    if any(not isinstance(name, str) or name not in handlers for name in listed(task.notify)):
         raise Dependent('it may notify what is not there')
+
+
+def listed(value):
+    """A field that may be one text or several: it is as it was written until a task runs."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 def names(task):
@@ -145,7 +150,7 @@ def names(task):
         if any(value != _WHOLE for value in register.values()):
             raise Dependent('parts of its result are registered')
         return frozenset(register)
-    return frozenset((register,) if isinstance(register, str) else register)
+    return frozenset(listed(register))
 
 
 def _check_alone(task):

@@ -409,9 +409,7 @@ def handlers(play):
     found = set()
     for block in play.handlers:
         for handler in block.block:
-            topics = handler.listen or ()
-            topics = (topics,) if isinstance(topics, str) else tuple(topics)  # newer releases leave it as it is written
-            found.update(str(name) for name in (handler.name,) + topics if name and '{' not in str(name))
+            found.update(str(name) for name in (handler.name,) + independence.listed(handler.listen) if name and '{' not in str(name))
     return found
 
 

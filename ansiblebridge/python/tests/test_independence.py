@@ -198,3 +198,57 @@ class IndependenceTest(unittest.TestCase):
     def test_every_action_is_of_ansible_itself(self):
         for name in independence.ONE_CALL:
             self.assertTrue(module_loader.find_plugin_with_context(name, '').resolved or name == 'shell', name)
+
+
+class TaskTest(unittest.TestCase):
+    """Which tasks may be begun behind others, and which may others be begun behind."""
+
+    def load(self, **data):
+        if not set(data) & set(('shell', 'copy', 'template', 'debug', 'set_fact', 'apt', 'file', 'meta', 'getent', 'include_tasks', 'package', 'add_host')):
+            data['command'] = data.get('command', 'echo')
+        return Task.load(data, loader=DataLoader())
+
+    def behind(self, variables=None, **data):
+        try:
+            return independence.behind(self.load(**data), dict(VARIABLES, **(variables or {})), ['out'])
+        except independence.Dependent:
+            return None
+
+    def ahead(self, variables=None, **data):
+        try:
+            independence.ahead(self.load(**data), dict(VARIABLES, **(variables or {})), {'there', 'topic'})
+        except independence.Dependent:
+            return False
+        return True
+
+    def test_plain_ones(self):
+        for data in ({}, {'shell': 'echo {{ word }}'}, {'copy': {'content': 'x', 'dest': '/x'}}, {'template': {'src': 'x', 'dest': '/x'}}, {'apt': {'name': 'x'}},
+                     {'file': {'path': '/x'}}, {'getent': {'database': 'passwd'}}, {'become': True, 'when': 'word is defined', 'register': 'mine'},
+                     {'ignore_errors': True, 'no_log': True, 'environment': {'A': '{{ templated }}'}, 'name': 'a name'}):
+            self.assertTrue(self.behind(**data), data)
+            self.assertTrue(self.ahead(**data), data)
+
+    def test_what_is_not_a_plain_task_of_ansibles(self):
+        for data in ({'debug': {'msg': 1}}, {'set_fact': {'a': 1}}, {'meta': 'end_play'}, {'include_tasks': 'x.yml'}, {'package': {'name': 'x'}}, {'add_host': {'name': 'x'}},
+                     {'loop': [1]}, {'with_items': [1]}, {'until': 'true'}, {'async': 5}, {'delegate_to': 'localhost'}, {'run_once': True},
+                     {'debugger': 'always'}, {'name': 'the {{ word }}'}, {'timeout': 5}, {'register': 'ansible_become_user'}, {'register': 'mitogen_via'}):
+            self.assertFalse(self.behind(**data), data)
+            self.assertFalse(self.ahead(**data), data)
+        for off in (False, 'no'):
+            self.assertFalse(self.behind({'spindle_pipeline': off}))
+            self.assertFalse(self.ahead({'spindle_pipeline': off}))
+
+    def test_what_looks_at_the_results_of_others(self):
+        for data in ({'command': 'echo {{ out.rc }}'}, {'command': 'echo {{ before }}'}, {'when': 'out.rc == 0'}, {'when': 'condition'}, {'vars': {'mine': '{{ far }}'}},
+                     {'environment': {'A': '{{ before }}'}}, {'become_user': '{{ before }}'}, {'ignore_errors': '{{ out is failed }}'},
+                     {'changed_when': 'out.rc == 0', 'register': 'mine'}, {'failed_when': 'condition'}, {'command': "echo {{ lookup('vars', 'o' ~ 'ut') }}"},
+                     {'command': 'echo {{ now() }}'}, {'command': 'echo {{ reads }}'}):
+            self.assertFalse(self.behind(**data), data)
+        self.assertFalse(self.behind({'ansible_port': '{{ out.stdout }}'}))
+        self.assertTrue(self.behind(register='out', changed_when='out.rc == 0'))  # its own
+
+    def test_what_can_fail_by_what_the_target_does_not_know(self):
+        for data in ({'changed_when': 'mine.rc == 0'}, {'failed_when': ['mine.rc > 1']}, {'ignore_unreachable': True}, {'notify': 'nobody'}, {'notify': ['there', '{{ word }}']}):
+            self.assertFalse(self.ahead(register='mine', **data), data)
+        for data in ({'changed_when': False}, {'failed_when': False}, {'notify': 'there'}, {'notify': ['topic', 'there']}):
+            self.assertTrue(self.ahead(**data), data)
