@@ -5,6 +5,7 @@
 // Each rule is a function over parsed files, with a test of its own that shows a violation being found.
 //
 //   - env: real machines out of namespaces, with sshd, accounts, and every supported version of Ansible
+//   - cgroups: control groups for machines with container engines
 //   - proxy: a bad network that counts
 //   - parity: the comparison of two runs of a playbook
 //   - playbooks: the tour and what belongs to it, and the parity playbooks, a directory for each theme

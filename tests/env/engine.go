@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"spindle/tests/cgroups"
 )
 
 // The engines that a machine can run, by the name of Ansible's connection for them. Jail is a stand-in: see jail.sh.
@@ -171,7 +173,7 @@ func (m *Machine) inner(t testing.TB, name string) *Machine {
 // owns says whether a process, by its directory in /proc, is in the control groups of the machine: there may be others of its name.
 func (m *Machine) owns(dir string) bool {
 	b, err := os.ReadFile(dir + "/cgroup")
-	return err == nil && bytes.Contains(b, []byte(fmt.Sprintf("%s%d/%s/", cgroupPrefix, os.Getpid(), filepath.Base(m.dir))))
+	return err == nil && bytes.Contains(b, []byte(cgroups.Top(cgroupPrefix, os.Getpid())+"/"+filepath.Base(m.dir)+"/"))
 }
 
 // put writes a file on the machine, for root.

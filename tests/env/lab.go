@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"spindle/tests/cgroups"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -106,7 +108,7 @@ func New(t testing.TB) *Lab {
 	}
 	sweepOnce.Do(func() {
 		sweep(filepath.Dir(scratch()))
-		sweepCgroups()
+		cgroups.Sweep(cgroupPrefix)
 	})
 	l := &Lab{dir: filepath.Join(scratch(), fmt.Sprintf("lab%d", labCount.Add(1)))}
 	if err := os.MkdirAll(l.dir, 0o755); err != nil {

@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"spindle/tests/cgroups"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -35,7 +37,7 @@ type Machine struct {
 	dir     string // scratch: upper, work, point
 	pid     int    // process 1 of the machine, as this process sees it
 	nsid    string // its process namespace, as /proc names it
-	cgroups *cgroups
+	cgroups *cgroups.Groups
 	cmd     *exec.Cmd
 	log     *tail
 	once    sync.Once
@@ -88,6 +90,9 @@ func (l *Lab) start(t testing.TB, s machineSpec) *Machine {
 	return m
 }
 
+// cgroupPrefix begins the names of the control groups of all machines.
+const cgroupPrefix = "spindle-tests."
+
 // errNoCgroups is what a machine for engines cannot do without.
 var errNoCgroups = errors.New("engines need control groups")
 
@@ -105,14 +110,14 @@ func (l *Lab) boot(s machineSpec, dir string) (*Machine, error) {
 	env := []string{"NAME=" + s.name, "LOWER=" + s.layer.lower(), "UPPER=" + upper, "WORK=" + work, "POINT=" + point, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 	if s.inner != nil || s.systemd {
 		var err error
-		if m.cgroups, err = newCgroups(filepath.Base(m.dir), s.systemd); err != nil {
+		if m.cgroups, err = cgroups.New(cgroupPrefix, filepath.Base(m.dir), s.systemd); err != nil {
 			return nil, fmt.Errorf("%w: %w", errNoCgroups, err)
 		}
-		env = append(env, "CGROUPS="+m.cgroups.mount)
+		env = append(env, "CGROUPS="+m.cgroups.Mount)
 		if s.inner != nil {
 			env = append(env, "INNER="+s.inner.lower())
 		}
-		argv = m.cgroups.enter(append([]string{"unshare", "--cgroup", "--"}, argv...)...)
+		argv = m.cgroups.Enter(append([]string{"unshare", "--cgroup", "--"}, argv...)...)
 	}
 	if s.ownNet {
 		flags |= unix.CLONE_NEWNET
@@ -192,7 +197,7 @@ func (m *Machine) stop() {
 		case <-time.After(stepLimit):
 		}
 		if m.cgroups != nil {
-			m.lab.leftover(m.cgroups.remove())
+			m.lab.leftover(m.cgroups.Remove())
 		}
 	})
 }
@@ -224,8 +229,8 @@ func (m *Machine) Command(ctx context.Context, user, dir string, env []string, a
 	args = append(append([]string{"nsenter"}, args...), append(env, argv...)...)
 	if m.cgroups != nil {
 		args = append([]string{"nsenter", "-C"}, args[1:]...)
-		if !m.cgroups.managed {
-			args = m.cgroups.enter(args...)
+		if !m.cgroups.Managed {
+			args = m.cgroups.Enter(args...)
 		}
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)

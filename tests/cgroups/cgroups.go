@@ -1,7 +1,8 @@
-package env
+package cgroups
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,12 +13,6 @@ import (
 	"syscall"
 	"time"
 )
-
-// A machine with container engines has control groups of its own, below those of the test, and a namespace that shows it nothing else:
-// what an engine leaves there is found and removed by name, on a machine of either kind of control groups.
-
-// cgroupPrefix and the process id of the test binary are the name of the group that everything of its machines is below.
-const cgroupPrefix = "spindle-tests."
 
 // hierarchy is one mounted tree of control groups.
 type hierarchy struct {
@@ -73,15 +68,18 @@ func hierarchies() ([]hierarchy, error) {
 	return out, in.Err()
 }
 
-// cgroups are the control groups of one machine: a directory in each hierarchy.
-type cgroups struct {
-	dirs    []string
-	mount   string // shell commands, to be run on the machine, that mount them
-	managed bool   // by systemd, which wants nobody else in them
+// Groups are the control groups of one machine: a directory in each hierarchy.
+type Groups struct {
+	Dirs    []string
+	Mount   string // shell commands that mount them, to be run in the machine's root directory and its namespaces
+	Managed bool   // by systemd, which wants nobody else in them
 }
 
-// newCgroups makes the groups of a machine. Those for systemd are of version 2 only.
-func newCgroups(name string, systemd bool) (*cgroups, error) {
+// Top is the name of the group that everything of a process is below.
+func Top(prefix string, pid int) string { return fmt.Sprintf("%s%d", prefix, pid) }
+
+// New makes the groups of a machine. Those for systemd are of version 2 only.
+func New(prefix, name string, systemd bool) (*Groups, error) {
 	hs, err := hierarchies()
 	if err != nil {
 		return nil, err
@@ -92,56 +90,69 @@ func newCgroups(name string, systemd bool) (*cgroups, error) {
 	if len(hs) == 0 {
 		return nil, errors.New("no control groups are mounted here")
 	}
-	c := &cgroups{managed: systemd}
+	g := &Groups{Managed: systemd}
 	if len(hs) > 1 {
-		c.mount = "mount -t tmpfs -o mode=755 tmpfs sys/fs/cgroup\n"
+		g.Mount = "mount -t tmpfs -o mode=755 tmpfs sys/fs/cgroup\n"
 	}
 	for _, h := range hs {
-		top := filepath.Join(h.own, fmt.Sprintf("%s%d", cgroupPrefix, os.Getpid()))
+		top := filepath.Join(h.own, Top(prefix, os.Getpid()))
 		dir := filepath.Join(top, name)
+		g.Dirs = append(g.Dirs, dir)
 		for _, d := range []string{top, dir} {
-			if err := os.Mkdir(d, 0o755); err != nil && !os.IsExist(err) {
-				return nil, err
-			}
-			// A cpuset takes no process until it says where that may run.
-			for _, f := range []string{"cpuset.cpus", "cpuset.mems"} {
-				if b, err := os.ReadFile(filepath.Join(filepath.Dir(d), f)); err == nil && h.kind == "cgroup" {
-					if err := os.WriteFile(filepath.Join(d, f), b, 0o644); err != nil {
-						return nil, err
-					}
-				}
+			if err := makeGroup(d); err != nil {
+				return nil, errors.Join(err, g.Remove())
 			}
 		}
-		c.dirs = append(c.dirs, dir)
 		switch point := "sys/fs/cgroup/" + filepath.Base(h.point); {
 		case h.kind == "cgroup2" && len(hs) == 1:
-			c.mount += "mount -t cgroup2 cgroup2 sys/fs/cgroup\n"
+			g.Mount += "mount -t cgroup2 cgroup2 sys/fs/cgroup\n"
 		case h.kind == "cgroup2":
-			c.mount += fmt.Sprintf("mkdir %[1]s; mount -t cgroup2 cgroup2 %[1]s\n", point)
+			g.Mount += fmt.Sprintf("mkdir %[1]s; mount -t cgroup2 cgroup2 %[1]s\n", point)
 		default:
 			o := h.options
 			if strings.HasPrefix(o, "name=") {
 				o = "none," + o
 			}
-			c.mount += fmt.Sprintf("mkdir %[1]s; mount -t cgroup -o %[2]s cgroup %[1]s\n", point, o)
+			g.Mount += fmt.Sprintf("mkdir %[1]s; mount -t cgroup -o %[2]s cgroup %[1]s\n", point, o)
 		}
 	}
-	return c, nil
+	return g, nil
 }
 
-// enter is a program that puts itself into the groups and then becomes another one.
-func (c *cgroups) enter(argv ...string) []string {
+// makeGroup makes one group, unless it is there. A cpuset of version 1 takes no process until it says where that may run.
+func makeGroup(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) {
+		return err
+	}
+	for _, f := range []string{"cpuset.cpus", "cpuset.mems"} {
+		set, err := os.ReadFile(filepath.Join(dir, f))
+		if err != nil || len(bytes.TrimSpace(set)) != 0 {
+			continue
+		}
+		above, err := os.ReadFile(filepath.Join(filepath.Dir(dir), f))
+		if err != nil || len(bytes.TrimSpace(above)) == 0 {
+			continue // of version 2, where nothing means what is above
+		}
+		if err := os.WriteFile(filepath.Join(dir, f), above, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Enter is a program that puts itself into the groups and then becomes another one.
+func (g *Groups) Enter(argv ...string) []string {
 	script := ""
-	for _, d := range c.dirs {
+	for _, d := range g.Dirs {
 		script += fmt.Sprintf("echo 0 >'%s/cgroup.procs' || exit 125\n", d)
 	}
 	return append([]string{"/bin/sh", "-c", script + `exec "$@"`, "enter"}, argv...)
 }
 
-// remove takes the groups away, with all that engines made below. A process that is just ending holds its group a moment longer.
-func (c *cgroups) remove() error {
+// Remove takes the groups away, with all that engines made below. A process that is just ending holds its group a moment longer.
+func (g *Groups) Remove() error {
 	var errs []error
-	for _, d := range c.dirs {
+	for _, d := range g.Dirs {
 		errs = append(errs, removeGroup(d, 5*time.Second))
 		if err := os.Remove(filepath.Dir(d)); err != nil && !os.IsNotExist(err) && !errors.Is(err, syscall.EBUSY) && !errors.Is(err, syscall.ENOTEMPTY) {
 			errs = append(errs, err)
@@ -152,7 +163,7 @@ func (c *cgroups) remove() error {
 
 // removeGroup removes a control group and those below it.
 func removeGroup(dir string, limit time.Duration) error {
-	late := Poll(limit, func() string {
+	for deadline := time.Now().Add(limit); ; time.Sleep(25 * time.Millisecond) {
 		var dirs []string
 		_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
@@ -160,32 +171,30 @@ func removeGroup(dir string, limit time.Duration) error {
 			}
 			return nil
 		})
-		for i := len(dirs) - 1; i >= 0; i-- {
-			_ = syscall.Rmdir(dirs[i])
+		for _, d := range slices.Backward(dirs) {
+			_ = syscall.Rmdir(d)
 		}
 		if _, err := os.Stat(dir); os.IsNotExist(err) {
-			return ""
+			return nil
 		}
-		procs, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-		return fmt.Sprintf("control group %s stays, with the processes %q", dir, procs)
-	})
-	if late != "" {
-		return errors.New(late)
+		if time.Now().After(deadline) {
+			procs, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+			return fmt.Errorf("control group %s stays, with the processes %q", dir, procs)
+		}
 	}
-	return nil
 }
 
-// sweepCgroups removes the groups of test binaries that were killed.
-func sweepCgroups() {
+// Sweep removes the groups that processes have left which were killed.
+func Sweep(prefix string) {
 	hs, err := hierarchies()
 	if err != nil {
 		return
 	}
 	for _, h := range hs {
-		old, _ := filepath.Glob(filepath.Join(h.own, cgroupPrefix+"*"))
+		old, _ := filepath.Glob(filepath.Join(h.own, prefix+"*"))
 		for _, dir := range old {
 			var pid int
-			if _, err := fmt.Sscan(strings.TrimPrefix(filepath.Base(dir), cgroupPrefix), &pid); err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			if _, err := fmt.Sscan(strings.TrimPrefix(filepath.Base(dir), prefix), &pid); err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 				_ = removeGroup(dir, 0)
 			}
 		}
