@@ -91,11 +91,11 @@ demo: ## see it work: one playbook under stock Ansible and under Spindle, on a t
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/demo ./benchmarks/cmd/demo
 	@bin/demo $(ARGS)
 
-bench: ## measure everything that docs/performance.md shows, as root (PROFILE=goals or short, ROUNDS=5, ARGS='--only loop,loop@26ms'); results in RESULTS
+bench: ## measure everything that docs/performance.md shows, as root (PROFILE=goals, short or containers, ROUNDS=5, ARGS='--only loop,loop@26ms'); results in RESULTS
 	@tools/need.sh ansible-playbook=ansible-core ssh=openssh-client $(PYTHON)=python3 ip=iproute2 nsenter=util-linux tcpdump=tcpdump git=git mmdebstrap=mmdebstrap
-	@SPINDLE_TEST_ROOTS=$(ROOTS) tests/env/roots.sh workshop >/dev/null
 	@benchmarks/mitogen.sh $(MITOGEN) >/dev/null
 	@$(MAKE) --no-print-directory build bin/bench
+	@roots=$$(bin/bench --profile $(PROFILE) --roots $(ARGS)) && SPINDLE_TEST_ROOTS=$(ROOTS) tests/env/roots.sh $$roots >/dev/null
 	@bin/bench --profile $(PROFILE) --rounds $(if $(filter command line environment,$(origin ROUNDS)),$(ROUNDS),0) --root $(ROOTS)/workshop \
 		--mitogen $(MITOGEN) --out $(RESULTS) $(ARGS)
 

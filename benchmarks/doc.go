@@ -5,7 +5,7 @@
 //
 //   - sshtarget is a small SSH server for machines without sshd.
 //   - target makes a throw-away target of either, with keys and settings of its own, on a loopback port; as root, a machine out of
-//     namespaces and a line to it, with any delay and limit.
+//     namespaces and a line to it, with any delay and limit, and with containers on it.
 //   - run starts Ansible under one contender and collects wall time, CPU time and the recap.
 //   - meter counts what every process used, wire what crossed the line, and chart draws it.
 //   - cmd/demo is behind "make demo", cmd/bench behind "make bench" and "make bench-quick".

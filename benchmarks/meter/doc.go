@@ -8,5 +8,7 @@
 // The kernel gives numbers of processes again, within minutes where much is started. So a parent must have lived when its child ended; what else
 // the machine does meanwhile is not counted.
 //
+// What a target's daemons had done before a run is taken off what they have done at its end (Living).
+//
 // It needs root, and the first network and process namespaces of the machine. Elsewhere Listen says so, and a run has no such figures.
 package meter

@@ -13,6 +13,7 @@ type Record struct {
 	CPU                      time.Duration
 	MinorFaults, MajorFaults int64
 	PeakRSS                  int64 // of its whole process, bytes
+	Earlier                  bool  // its process had begun before the run
 }
 
 // slack is how much later than its parent's a task's record may come. They are on their way at the same time when a whole tree is killed.
@@ -32,7 +33,7 @@ func (u *Usage) add(r Record) {
 	u.MinorFaults += r.MinorFaults
 	u.MajorFaults += r.MajorFaults
 	u.PeakRSS = max(u.PeakRSS, r.PeakRSS)
-	if r.Task == r.Process {
+	if r.Task == r.Process && !r.Earlier {
 		u.Processes++
 	}
 }

@@ -5,6 +5,8 @@
 // that nothing of the user's takes part and nothing is left behind. All engines get the same settings: pipelining,
 // ControlPersist, the same interpreter, forks and SSH options.
 //
+// The hosts may also be Containers on one machine, which each engine reaches as its users would.
+//
 // A run starts cold: no SSH master, no agent and no multiplexer of an earlier run is alive. It ends when everything that it started on the
 // controller has ended, daemons included; their CPU time is counted too, because an engine must not look cheap by moving its work
 // elsewhere. That is done by adopting orphans (PR_SET_CHILD_SUBREAPER), so a program should measure one run at a time, and

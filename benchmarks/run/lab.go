@@ -19,6 +19,8 @@ type Options struct {
 	Target target.Facts
 	// Addresses are the ways to it, one inventory host "node<n>" for each.
 	Addresses []target.Address
+	// Containers, if set, are the hosts "node<n>" instead, behind the only address, which is "box1" then.
+	Containers *Containers
 	// Forks as in ansible.cfg.
 	Forks int
 	// Python fixes the target's interpreter; empty lets Ansible discover one.
@@ -61,6 +63,11 @@ func NewLab(options Options) (*Lab, error) {
 	if err := os.WriteFile(known, []byte(options.Target.KnownHosts(options.Addresses)), 0o600); err != nil {
 		return nil, err
 	}
+	if options.Containers != nil {
+		if err := options.Containers.prepare(l.docker(), l, known); err != nil {
+			return nil, err
+		}
+	}
 	return l, os.WriteFile(l.inventory, []byte(l.hosts(known)), 0o600)
 }
 
@@ -96,24 +103,31 @@ func (l *Lab) remoteTmp() string {
 	return filepath.Join(l.Remote(), "tmp")
 }
 
-// Nodes is how many inventory hosts there are.
-func (l *Lab) Nodes() int { return len(l.Addresses) }
+// docker is a directory for its client.
+func (l *Lab) docker() string { return filepath.Join(l.Dir, "docker") }
 
 func (l *Lab) hosts(known string) string {
 	var text strings.Builder
-	text.WriteString("[nodes]\n")
+	name, group, everybody := "node", "nodes", "nodes"
+	if l.Containers != nil {
+		text.WriteString(l.Containers.hosts())
+		name, group, everybody = "box", "boxes", "all"
+	}
+	fmt.Fprintf(&text, "[%s]\n", group)
 	for i, address := range l.Addresses {
-		fmt.Fprintf(&text, "node%d ansible_host=%s ansible_port=%d\n", i+1, address.Host, address.Port)
+		fmt.Fprintf(&text, "%s%d ansible_host=%s ansible_port=%d\n", name, i+1, address.Host, address.Port)
 	}
 	// -F none and the rest: the user's SSH settings, keys and agents take no part.
 	fmt.Fprintf(&text, `
-[nodes:vars]
+[%s:vars]
 ansible_user=%s
 ansible_ssh_private_key_file=%s
 ansible_ssh_common_args=-F none -o UserKnownHostsFile=%s -o GlobalKnownHostsFile=none -o IdentitiesOnly=yes -o IdentityAgent=none
+
+[%s:vars]
 playground=%s
 fetched=%s
-`, l.Target.User, l.Target.PrivateKey, known, l.Remote(), l.Fetched())
+`, group, l.Target.User, l.Target.PrivateKey, known, everybody, l.Remote(), l.Fetched())
 	if l.Python != "" {
 		fmt.Fprintf(&text, "ansible_python_interpreter=%s\n", l.Python)
 	}
@@ -137,6 +151,9 @@ func (l *Lab) configure(e Engine) (string, error) {
 	plugins := ""
 	if e.Plugins != "" {
 		plugins = "strategy_plugins = " + e.Plugins + "\n"
+	}
+	if l.Containers != nil {
+		plugins += l.Containers.settings()
 	}
 	text := fmt.Sprintf(`[defaults]
 inventory = %[1]s/hosts
@@ -168,10 +185,13 @@ func (l *Lab) environment(e Engine, config string) []string {
 		switch {
 		case strings.HasPrefix(name, "ANSIBLE_"), strings.HasPrefix(name, "MITOGEN_"), strings.HasPrefix(name, "SPINDLE_"),
 			strings.HasPrefix(name, "LC_"), strings.HasPrefix(name, "SSH_"), strings.HasPrefix(name, "XDG_"),
-			strings.HasPrefix(name, "PYTHON"), name == "LANG", name == "LANGUAGE", name == "DISPLAY":
+			strings.HasPrefix(name, "PYTHON"), strings.HasPrefix(name, "DOCKER_"), name == "LANG", name == "LANGUAGE", name == "DISPLAY":
 		default:
 			env = append(env, one)
 		}
+	}
+	if l.Containers != nil && e.Name == "stock" {
+		env = append(env, l.Containers.environment(l.docker(), l)...)
 	}
 	return append(append(env,
 		"LC_ALL=C.UTF-8",

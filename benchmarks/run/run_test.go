@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"spindle/benchmarks/target"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -65,6 +68,50 @@ func lab(t *testing.T) *Lab {
 		t.Fatal(err)
 	}
 	return l
+}
+
+func TestContainersAreReachedByTheirHost(t *testing.T) {
+	tools := t.TempDir()
+	l, err := NewLab(Options{
+		Dir: t.TempDir(), Target: target.Facts{User: "deploy", PrivateKey: "/key"}, Addresses: []target.Address{{Host: "10.98.0.2", Port: 22}},
+		Containers: &Containers{Names: []string{"one", "two"}, Tools: tools},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts, err := os.ReadFile(filepath.Join(l.Dir, "hosts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "[nodes]\nnode1 ansible_host=one\nnode2 ansible_host=two\n\n[nodes:vars]\nansible_connection=docker\nmitogen_via=box1\n\n" +
+		"[boxes]\nbox1 ansible_host=10.98.0.2 ansible_port=22\n\n[boxes:vars]\nansible_user=deploy\n"
+	if !strings.HasPrefix(string(hosts), want) {
+		t.Errorf("the inventory begins otherwise:\n%s", hosts)
+	}
+	t.Setenv("DOCKER_HOST", "unix:///nowhere") // the user's
+	for _, engine := range []Engine{Stock(), {Name: "mitogen"}, {Name: "spindle"}} {
+		seen := l.Run(t.Context(), engine, "sh", "-c", `env; command -v docker; command -v ssh; cat "$ANSIBLE_CONFIG"`).Output
+		for text, wanted := range map[string]bool{
+			"DOCKER_HOST=ssh://deploy@10.98.0.2:22\n": engine.Name == "stock",
+			"unix:///nowhere":                         false,
+			l.Dir + "/docker/bin/ssh\n":               engine.Name == "stock",
+			"\npipelining = True\ncollections_path = " + tools + "/opt/collections\n": true,
+		} {
+			if strings.Contains(seen, text) != wanted {
+				t.Errorf("%s: %q: wanted %v, got\n%s", engine.Name, text, wanted, seen)
+			}
+		}
+	}
+	// Docker's client starts this ssh with no options of ours.
+	out, err := exec.Command(filepath.Join(l.Dir, "docker/bin/ssh"), "-G", "-l", "deploy", "10.98.0.2").Output()
+	if err != nil {
+		t.Skipf("NOT TESTED: the settings of ssh: %v", err)
+	}
+	for _, line := range []string{"identityfile /key", "userknownhostsfile " + l.Dir + "/known", "controlmaster auto", "compression no"} {
+		if !strings.Contains(string(out), line+"\n") {
+			t.Errorf("ssh does without %q:\n%s", line, out)
+		}
+	}
 }
 
 func TestDaemonsLeftBehindAreEndedAndCounted(t *testing.T) {

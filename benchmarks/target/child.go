@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"spindle/tests/cgroups"
 )
 
 // startLimit bounds the time until a child has announced itself.
@@ -22,55 +24,70 @@ type child struct {
 	closed   bool
 }
 
+// childSpec says what a child is to be.
+type childSpec struct {
+	what       string // its name in errors
+	variable   string // holds the wish, and asks for it
+	wish       any
+	attributes *syscall.SysProcAttr
+	enter      func(argv ...string) []string // what starts the program instead, if anything does
+	longer     time.Duration                 // that it may take beyond the usual to announce itself
+}
+
 // announcement is the one line that a child prints.
 type announcement struct {
 	Facts
-	Error string `json:"error,omitempty"`
+	Groups *cgroups.Groups `json:"groups,omitempty"`
+	Error  string          `json:"error,omitempty"`
 }
 
-// startChild starts this program with a wish in a variable, and waits for what it announces. what is its name in errors.
-func startChild(ctx context.Context, what, variable string, wish any, attributes *syscall.SysProcAttr) (*child, Facts, error) {
+// startChild starts this program with a wish in a variable, and waits for what it announces.
+func startChild(ctx context.Context, spec childSpec) (*child, announcement, error) {
+	var said announcement
 	self, err := os.Executable()
 	if err != nil {
-		return nil, Facts{}, fmt.Errorf("find this program's own file: %w", err)
+		return nil, said, fmt.Errorf("find this program's own file: %w", err)
 	}
-	text, err := json.Marshal(wish)
+	text, err := json.Marshal(spec.wish)
 	if err != nil {
-		return nil, Facts{}, err
+		return nil, said, err
 	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), variable+"="+string(text))
+	argv := []string{self}
+	if spec.enter != nil {
+		argv = spec.enter(self)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), spec.variable+"="+string(text))
 	cmd.Stderr = os.Stderr
 	// Ctrl-C on the terminal must reach the program first, which then ends its children in order.
-	attributes.Setsid = true
-	cmd.SysProcAttr = attributes
+	spec.attributes.Setsid = true
+	cmd.SysProcAttr = spec.attributes
 	lifeline, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, Facts{}, err
+		return nil, said, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, Facts{}, err
+		return nil, said, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, Facts{}, fmt.Errorf("start a %s: %w", what, err)
+		return nil, said, fmt.Errorf("start a %s: %w", spec.what, err)
 	}
 	c := &child{cmd: cmd, lifeline: lifeline}
 
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	ctx, cancel := context.WithTimeout(ctx, startLimit+spec.longer)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
 	defer stop()
-	var said announcement
 	err = json.NewDecoder(out).Decode(&said)
 	if err == nil && said.Error != "" {
 		err = errors.New(said.Error)
 	}
 	if err != nil {
 		c.Close()
-		return nil, Facts{}, fmt.Errorf("start a %s: %w", what, errors.Join(err, context.Cause(ctx)))
+		return nil, said, fmt.Errorf("start a %s: %w", spec.what, errors.Join(err, context.Cause(ctx)))
 	}
-	return c, said.Facts, nil
+	return c, said, nil
 }
 
 // PID is its process.

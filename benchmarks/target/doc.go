@@ -8,7 +8,9 @@
 // hosts on one computer can be.
 //
 // With Options.Root, Spawn makes a machine instead: a process tree in namespaces of its own over a Debian root, kept in memory, with accounts, sshd
-// on port 22, and as many addresses as are wanted. SpawnLine lays a line to it. Both need root, and end with the program that started them.
+// on port 22, and as many addresses as are wanted. SpawnLine lays a line to it. Both need root, and end with the program that started them. With
+// Options.Containers, docker and that many containers run on the machine; their control groups, which the kernel does not remove with it, are
+// kept by one more process of this program, which outlives it for that even where it was killed.
 //
 // Close ends every connection, reaps every process and returns; the directory belongs to the caller.
 package target

@@ -45,7 +45,7 @@ type Line struct{ *child }
 // SpawnLine starts a line.
 func SpawnLine(ctx context.Context, options LineOptions) (*Line, error) {
 	attributes := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	c, _, err := startChild(ctx, "line", lineVariable, options, attributes)
+	c, _, err := startChild(ctx, childSpec{what: "line", variable: lineVariable, wish: options, attributes: attributes})
 	if err != nil {
 		return nil, err
 	}

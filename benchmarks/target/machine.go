@@ -68,6 +68,11 @@ func enterMachine(o Options) error {
 	if err := makeAccounts(root, o.Become); err != nil {
 		return err
 	}
+	if o.Containers != 0 {
+		if err := mountEngine(root, o); err != nil {
+			return err
+		}
+	}
 	for _, args := range [][]string{
 		{"link", "set", "lo", "up"},
 		// Every address of this network is this machine, so that it can be as many hosts as are wanted.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"spindle/benchmarks/sshtarget"
+	"spindle/tests/cgroups"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -39,6 +40,12 @@ type Options struct {
 	Files string
 	// Become is how many accounts to become such a machine has.
 	Become int
+	// Containers is how many containers such a machine runs (ContainerName), on a docker that is in Root and that the login may use. They are
+	// made of Inner, another Debian root.
+	Containers int
+	Inner      string
+	// Groups are the control groups of a machine with containers. Spawn makes them.
+	Groups *cgroups.Groups
 }
 
 // Facts is what a client needs to use a target.
@@ -152,6 +159,11 @@ func startMachine(options Options) (*Target, error) {
 			mode = 0o644 // sshd reads it as the account
 		}
 		if err := os.WriteFile(filepath.Join(inside, name), text, mode); err != nil {
+			return nil, err
+		}
+	}
+	if options.Containers != 0 {
+		if err := runContainers(options.Containers); err != nil {
 			return nil, err
 		}
 	}

@@ -18,6 +18,9 @@ import (
 
 func TestMain(m *testing.M) {
 	ServeIfAsked()
+	if wish := os.Getenv(containersVariable); wish != "" {
+		waitToBeKilled(wish)
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -74,7 +74,7 @@ func (b *bench) setUp(ctx context.Context) error {
 		b.ready = append(b.ready, one)
 	}
 	if b.root != "" {
-		b.site, err = newMachines(b.dir, b.root, b.python, b.record)
+		b.site, err = newMachines(b.dir, b.root, b.dockerRoot(), b.python, b.record)
 	} else {
 		b.site, err = newLoopback(ctx, b.dir, b.python, b.embedded)
 	}
@@ -242,7 +242,7 @@ func (b *bench) once(ctx context.Context, one oneCase, engine run.Engine, column
 		column.Controller = append(column.Controller, meter.Sum(notOurs(records, self, v), map[int]bool{self: true, result.PID: true}, own, kinds))
 		if v.line != nil {
 			pid := v.target.PID()
-			column.Target = append(column.Target, meter.Sum(records, map[int]bool{pid: true}, nil, meter.Target))
+			column.Target = append(column.Target, meter.Sum(v.daemons.Less(records), map[int]bool{pid: true}, nil, meter.Target))
 		}
 	}
 	return nil
@@ -250,7 +250,7 @@ func (b *bench) once(ctx context.Context, one oneCase, engine run.Engine, column
 
 // notOurs leaves out the records of what the harness itself has started.
 func notOurs(records []meter.Record, self int, v *visit) []meter.Record {
-	skip := map[int]bool{v.target.PID(): true}
+	skip := map[int]bool{v.target.PID(): true, v.target.Helper(): true}
 	if v.line != nil {
 		skip[v.line.Network()] = true
 	}

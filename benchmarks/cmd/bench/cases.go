@@ -32,6 +32,7 @@ type oneCase struct {
 	machine bool                   // whether it needs a machine of its own
 	files   func(dir string) error // makes what the machine must show in its files
 	become  int                    // accounts to become
+	behind  bool                   // the hosts are containers on one machine
 	idle    bool                   // the multiplexer's memory is measured while the playbook waits
 }
 
@@ -118,6 +119,7 @@ func makeTree(dir string, count int) error {
 func (c *catalogue) names() []string {
 	return []string{
 		"empty", "ping", "loop", "tasks", "tree100", "tree1000", "baseline", "deploy", "hosts1", "hosts10", "hosts20", "hosts50", "hosts200",
+		"containers5", "containers50",
 		"facts50", "become500", "copy32", "copy32become", "copy256", "copy320", "copy320become", "fetch", "idle1", "idle50",
 	}
 }
@@ -162,6 +164,10 @@ func (c *catalogue) find(spec string) (oneCase, error) {
 		count, _ := strconv.Atoi(strings.TrimPrefix(name, "hosts"))
 		fleet(count, 20, "hosts.yml")
 		one.title = fmt.Sprintf("20 tasks on %d hosts", count)
+	case "containers5", "containers50":
+		count, _ := strconv.Atoi(strings.TrimPrefix(name, "containers"))
+		fleet(count, 20, "hosts.yml")
+		one.title, one.behind, one.machine = fmt.Sprintf("20 tasks in %d containers behind one host", count), true, true
 	case "facts50":
 		fleet(50, 1, "facts.yml")
 		one.title = "facts of 50 hosts"

@@ -11,7 +11,7 @@ import (
 const bins = 240
 
 // charted are the cases that get a chart.
-var charted = []string{"loop", "loop@26ms", "tree1000@26ms", "tree100@370ms", "baseline@370ms", "hosts50", "deploy@26ms"}
+var charted = []string{"loop", "loop@26ms", "tree1000@26ms", "tree100@370ms", "baseline@370ms", "hosts50", "deploy@26ms", "containers50"}
 
 // timeline is what crossed the wire over the time of a run.
 type timeline struct {

@@ -11,5 +11,5 @@
 // It never judges times. It exits with 1 when a run did not do what its playbook asks for (the rest is measured all the same), and with 2 on
 // wrong usage.
 //
-//	bench [--profile quick|short|goals|all] [--rounds 5] [--only loop,loop@26ms] [--engines stock,spindle] [--out benchmarks/results/goals]
+//	bench [--profile quick|short|goals|containers|all] [--rounds 5] [--only loop,loop@26ms] [--engines stock,spindle] [--out benchmarks/results/goals]
 package main

@@ -20,6 +20,7 @@ type options struct {
 	spindle  string
 	mitogen  string
 	root     string
+	docker   string
 	rounds   int
 	profile  string
 	only     string
@@ -35,6 +36,7 @@ type options struct {
 	embedded bool
 	record   bool
 	list     bool
+	roots    bool
 	keep     bool
 }
 
@@ -44,8 +46,9 @@ func main() {
 	flag.StringVar(&o.spindle, "spindle", "bin/spindle", "the spindle binary to measure")
 	flag.StringVar(&o.mitogen, "mitogen", "", "where benchmarks/mitogen.sh has unpacked Mitogen; empty takes what is installed")
 	flag.StringVar(&o.root, "root", "", "a Debian root to make machines of, for every run a new one (needs root); empty runs on this machine's loopback")
+	flag.StringVar(&o.docker, "docker-root", "", "a Debian root with docker, for machines with containers; empty is the one called engines beside --root")
 	flag.IntVar(&o.rounds, "rounds", 0, "how often each case runs under each contender, instead of the profile's number")
-	flag.StringVar(&o.profile, "profile", "quick", "which cases, and how often: quick, short, goals, or all")
+	flag.StringVar(&o.profile, "profile", "quick", "which cases, and how often: quick, short, goals, containers, or all")
 	flag.StringVar(&o.only, "only", "", "comma-separated cases instead of the profile's, as loop,loop@26ms,copy32@370ms/100M")
 	flag.StringVar(&o.side, "side-by-side", "", "cases that run beside each other because they only wait: groups with ; between, instead of the profile's")
 	flag.StringVar(&o.lines, "lines", "", "comma-separated round trips (0ms,26ms,370ms,26ms/100M): every case of --only without one runs on each")
@@ -59,6 +62,7 @@ func main() {
 	flag.BoolVar(&o.embedded, "embedded", false, "on loopback, use the built-in SSH server even where there is an sshd")
 	flag.BoolVar(&o.record, "record", true, "record the network with tcpdump")
 	flag.BoolVar(&o.list, "list", false, "list the cases and end")
+	flag.BoolVar(&o.roots, "roots", false, "print which Debian roots the cases need, by their names in tests/env/roots.sh, and end")
 	flag.BoolVar(&o.keep, "keep", false, "keep the working directory")
 	flag.Parse()
 	if flag.NArg() != 0 || o.rounds < 0 {
@@ -91,11 +95,23 @@ func (o options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if o.roots {
+		fmt.Println(strings.Join(plan.roots(), " "))
+		return nil
+	}
 	r, err := o.compare(ctx, plan)
 	if r != nil {
 		err = errors.Join(err, o.publish(r))
 	}
 	return err
+}
+
+// dockerRoot is the root for machines with containers.
+func (o options) dockerRoot() string {
+	if o.docker != "" {
+		return o.docker
+	}
+	return filepath.Join(filepath.Dir(filepath.Clean(o.root)), "engines")
 }
 
 // publish prints the tables, and writes what the options ask for.

@@ -61,10 +61,17 @@ var profiles = map[string]plan{
 		limit: 5 * time.Minute,
 		slow:  30 * time.Second,
 	},
+	"containers": {
+		rounds: 3,
+		cases:  []string{"empty", "containers5", "containers50"},
+		fewer:  map[string]int{"containers50": 2},
+		limit:  5 * time.Minute,
+		slow:   30 * time.Second,
+	},
 	"all": {
 		rounds: 5,
 		cases: []string{
-			"empty", "ping", "loop", "tasks", "tree100", "tree1000", "baseline", "deploy", "hosts1", "hosts10", "hosts50", "hosts200", "facts50",
+			"empty", "ping", "loop", "tasks", "tree100", "tree1000", "baseline", "deploy", "hosts1", "hosts10", "hosts50", "hosts200", "containers50", "facts50",
 			"become500", "copy32", "copy32become", "copy320", "copy320become", "fetch", "idle1", "idle50",
 			"ping@26ms", "loop@26ms", "copy32@26ms", "copy32@26ms/100M", "hosts50@26ms",
 		},
@@ -82,7 +89,7 @@ var profiles = map[string]plan{
 func (o options) plan() (plan, error) {
 	p, ok := profiles[o.profile]
 	if !ok {
-		return p, fmt.Errorf("there is no profile %q: use quick, short, goals or all", o.profile)
+		return p, fmt.Errorf("there is no profile %q: use quick, short, goals, containers or all", o.profile)
 	}
 	if o.only != "" || o.side != "" {
 		p.cases, p.groups = split(o.only, ","), nil
@@ -120,6 +127,19 @@ func (o options) plan() (plan, error) {
 		return p, errors.New("nothing to run")
 	}
 	return p, nil
+}
+
+// roots are the names of the Debian roots (tests/env/roots.sh) that machines for the plan are made of.
+func (p plan) roots() []string {
+	names := []string{"workshop"}
+	cases := slices.Clone(p.cases)
+	for _, one := range p.groups {
+		cases = append(cases, one.cases...)
+	}
+	if slices.ContainsFunc(cases, func(spec string) bool { return strings.HasPrefix(spec, "containers") }) {
+		names = append(names, "engines")
+	}
+	return names
 }
 
 // split is strings.Split without empty parts.
@@ -164,7 +184,7 @@ func (o options) runGroups(ctx context.Context, dir string, p plan, before *repo
 		}
 		file := filepath.Join(dir, fmt.Sprintf("group%d.json", i))
 		files = append(files, file)
-		cmd := exec.CommandContext(ctx, self, "--spindle", o.spindle, "--mitogen", o.mitogen, "--root", o.root, "--rounds", fmt.Sprint(rounds),
+		cmd := exec.CommandContext(ctx, self, "--spindle", o.spindle, "--mitogen", o.mitogen, "--root", o.root, "--docker-root", o.docker, "--rounds", fmt.Sprint(rounds),
 			"--only", strings.Join(one.cases, ","), "--engines", engines, "--python", o.python, "--json", file, "--limit", p.limit.String(),
 			"--slow", p.slow.String(), fmt.Sprintf("--record=%v", o.record))
 		cmd.Stderr = os.Stderr

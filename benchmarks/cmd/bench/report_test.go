@@ -132,7 +132,7 @@ func TestCasesAreNamedAsTheyAreFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, spec := range []string{"loop", "loop@26ms", "tree100@370ms", "deploy@26ms/100M", "loop@0s/8M", "loop@0s"} {
+	for _, spec := range []string{"loop", "loop@26ms", "tree100@370ms", "deploy@26ms/100M", "loop@0s/8M", "loop@0s", "containers50@26ms"} {
 		one, err := all.find(spec)
 		if want := strings.TrimSuffix(spec, "@0s"); err != nil || one.key() != want {
 			t.Errorf("%s: found %q, %v", spec, one.key(), err)
@@ -145,6 +145,26 @@ func TestCasesAreNamedAsTheyAreFound(t *testing.T) {
 		if _, err := all.find(spec); err == nil {
 			t.Errorf("%s was found", spec)
 		}
+	}
+}
+
+func TestContainersNeedARootWithAnEngine(t *testing.T) {
+	for _, test := range []struct {
+		options options
+		want    []string
+	}{
+		{options{profile: "goals"}, []string{"workshop"}},
+		{options{profile: "all"}, []string{"workshop", "engines"}},
+		{options{profile: "goals", only: "loop,containers5@26ms"}, []string{"workshop", "engines"}},
+		{options{profile: "goals", side: "loop@370ms;containers50@370ms"}, []string{"workshop", "engines"}},
+	} {
+		p, err := test.options.plan()
+		if diff := cmp.Diff(test.want, p.roots()); err != nil || diff != "" {
+			t.Errorf("%+v: %v (-want +got):\n%s", test.options, err, diff)
+		}
+	}
+	if got := (options{root: "/roots/workshop/"}).dockerRoot(); got != "/roots/engines" {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"spindle/benchmarks/meter"
 	"spindle/benchmarks/run"
 	"spindle/benchmarks/target"
 	"spindle/benchmarks/wire"
@@ -22,6 +23,7 @@ type visit struct {
 	capture *wire.Capture // nil where it is not recorded
 	record  string        // its file
 	proxy   *proxy.Proxy  // nil but on loopback
+	daemons meter.Living  // what the target runs by itself, as it was before the run
 	close   func() error
 }
 
@@ -38,9 +40,10 @@ type site interface {
 
 // labKey tells which cases can share a lab.
 type labKey struct {
-	hosts int
-	bulk  bool
-	line  line
+	hosts  int
+	bulk   bool
+	behind bool
+	line   line
 }
 
 // machines is a site with a new machine, out of namespaces, for every run: nothing of one run is seen by another, and this machine's
@@ -48,6 +51,7 @@ type labKey struct {
 type machines struct {
 	dir     string
 	root    string
+	docker  string // a root that has it
 	python  string
 	record  bool
 	labs    map[labKey]*run.Lab
@@ -56,8 +60,8 @@ type machines struct {
 	files   map[string]string // by case
 }
 
-func newMachines(dir, root, python string, record bool) (*machines, error) {
-	m := &machines{dir: dir, root: root, python: python, record: record, labs: map[labKey]*run.Lab{}, files: map[string]string{}}
+func newMachines(dir, root, docker, python string, record bool) (*machines, error) {
+	m := &machines{dir: dir, root: root, docker: docker, python: python, record: record, labs: map[labKey]*run.Lab{}, files: map[string]string{}}
 	m.keys = filepath.Join(dir, "t")
 	return m, os.Mkdir(m.keys, 0o700)
 }
@@ -87,7 +91,11 @@ func (m *machines) visit(ctx context.Context, one oneCase) (*visit, error) {
 		return nil, err
 	}
 	v := &visit{}
-	v.target, err = target.Spawn(ctx, target.Options{Dir: m.keys, Root: m.root, Files: files, Become: one.become})
+	options := target.Options{Dir: m.keys, Root: m.root, Files: files, Become: one.become}
+	if one.behind {
+		options.Root, options.Inner, options.Containers = m.docker, m.root, one.hosts
+	}
+	v.target, err = target.Spawn(ctx, options)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +106,7 @@ func (m *machines) visit(ctx context.Context, one oneCase) (*visit, error) {
 		return nil, errors.Join(err, v.close())
 	}
 	v.close = func() error { return errors.Join(v.target.Close(), v.line.Close()) }
-	key := labKey{one.hosts, one.bulk, line{}}
+	key := labKey{one.hosts, one.bulk, one.behind, line{}}
 	if v.lab = m.labs[key]; v.lab == nil {
 		if v.lab, err = m.makeLab(key, v.target.Facts); err != nil {
 			return nil, errors.Join(err, v.close())
@@ -106,6 +114,7 @@ func (m *machines) visit(ctx context.Context, one oneCase) (*visit, error) {
 		m.labs[key] = v.lab
 	}
 	v.lab.Enter = v.line.Enter()
+	v.daemons = meter.Below(v.target.PID())
 	if m.record {
 		v.record = filepath.Join(m.dir, "capture.pcap")
 		if v.capture, err = wire.Start(ctx, v.line.Network(), target.Device, v.record); err != nil {
@@ -120,11 +129,18 @@ func (m *machines) makeLab(key labKey, facts target.Facts) (*run.Lab, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	var addresses []target.Address
-	for n := range key.hosts {
-		addresses = append(addresses, target.Address{Host: target.HostAddress(n + 1), Port: facts.Port})
+	options := run.Options{Dir: dir, Target: facts, Forks: forks, Python: m.python, Compression: !key.bulk}
+	count := key.hosts
+	if key.behind {
+		options.Containers, count = &run.Containers{Tools: m.docker}, 1
+		for n := range key.hosts {
+			options.Containers.Names = append(options.Containers.Names, target.ContainerName(n+1))
+		}
 	}
-	return run.NewLab(run.Options{Dir: dir, Target: facts, Addresses: addresses, Forks: forks, Python: m.python, Compression: !key.bulk})
+	for n := range count {
+		options.Addresses = append(options.Addresses, target.Address{Host: target.HostAddress(n + 1), Port: facts.Port})
+	}
+	return run.NewLab(options)
 }
 
 // loopback is a site for everybody: this machine itself is the target, over an sshd of our own, and a proxy makes the line longer.
@@ -172,7 +188,7 @@ func (l *loopback) visit(_ context.Context, one oneCase) (*visit, error) {
 		}
 		l.lines[one.line] = v.proxy
 	}
-	key := labKey{one.hosts, one.bulk, one.line}
+	key := labKey{one.hosts, one.bulk, false, one.line}
 	if v.lab = l.labs[key]; v.lab == nil {
 		dir := filepath.Join(l.dir, fmt.Sprintf("l%d", len(l.labs)))
 		if err := os.Mkdir(dir, 0o700); err != nil {
@@ -194,14 +210,10 @@ func (l *loopback) visit(_ context.Context, one oneCase) (*visit, error) {
 	return v, nil
 }
 
-// quiet waits until nothing but the machine's own process 1 is left on a target, so that all it did is counted.
+// quiet waits until nothing is left on a target but what it runs by itself, so that all it did is counted.
 func (v *visit) quiet(limit time.Duration) {
 	deadline := time.Now().Add(limit)
-	for time.Now().Before(deadline) {
-		text, err := os.ReadFile(v.path("/proc/1/task/1/children"))
-		if err != nil || len(text) == 0 {
-			return
-		}
+	for time.Now().Before(deadline) && !v.daemons.Has(meter.Below(v.target.PID())) {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
