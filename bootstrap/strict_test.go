@@ -26,6 +26,8 @@ func TestStrictChains(t *testing.T) {
 			"facts":        {`print('{"ansible_facts": {}}')`, true, false},
 			"status":       {"print('{}')\nimport sys\nsys.exit(1)", true, false},
 			"no JSON":      {`print('hello {}')`, true, false},
+			"bytes":        {`print('{"a": "\\uDCff"}')`, true, false},
+			"text":         {`print('{"a": "\\u00fc"}')`, true, true},
 			"no object":    {`print('[1]')`, true, false},
 			"nothing":      {"pass", true, false},
 			"much":         {`print('{"a": "%s"}' % ('x' * 3000000))`, true, false},

@@ -324,8 +324,10 @@ def strict(meta):
 
 
 def plainly(rc, out):
-    """Whether a module has, and has found nothing that what follows could look at."""
+    """Whether a module has, and has found nothing that what follows could look at, nor (newer releases refuse it) bytes that are no text."""
     try:
+        if b'\\ud' in out.lower():
+            return False
         answer = loads(out)
         return not (rc or answer.get('failed') or answer.get('rc') or 'ansible_facts' in answer)
     except (ValueError, AttributeError, TypeError):

@@ -342,7 +342,7 @@ def _plainly(out):
     """Whether a module has done its work, and found nothing that other tasks could look at: as the agent decides it (job.py)."""
     try:
         answer = json.loads(out.decode('utf-8'))
-        return not (answer.get('failed') or answer.get('rc') or 'ansible_facts' in answer)
+        return b'\\ud' not in out.lower() and not (answer.get('failed') or answer.get('rc') or 'ansible_facts' in answer)
     except (ValueError, AttributeError):
         return False
 

@@ -255,7 +255,7 @@ def plainly(rc, out):
     """What the agent asks of a module in a chain that is strict."""
     try:
         answer = json.loads(out.decode())
-        return not (rc or answer.get('failed') or answer.get('rc') or 'ansible_facts' in answer)
+        return b'\\ud' not in out.lower() and not (rc or answer.get('failed') or answer.get('rc') or 'ansible_facts' in answer)
     except (ValueError, AttributeError):
         return False
 
