@@ -253,15 +253,15 @@ def _check_action(task, known=ONE_CALL):
     if known is not ANY and name not in known and name not in COPIES:
         raise Dependent('%s is not known to make one call' % name)
     collections = list(task.collections or ()) or None
-    module = module_loader.find_plugin_with_context(str(task.action), '', collection_list=collections)
+    module = module_loader.find_plugin_with_context(str(task.action), '', ignore_deprecated=True, collection_list=collections)
     _ours(module.plugin_resolved_path if module.resolved else None)
     own = name in _WITH_OWN_ACTION or name in COPIES
     if action_loader.has_plugin(str(task.action), collection_list=collections) != own:
         raise Dependent('%s has another action' % name)
-    action = action_loader.find_plugin_with_context(str(task.action) if own else 'ansible.legacy.normal', collection_list=collections if own else None)
+    action = action_loader.find_plugin_with_context(str(task.action) if own else 'ansible.legacy.normal', ignore_deprecated=True, collection_list=collections if own else None)
     _ours(action.plugin_resolved_path if action.resolved else None)
     if name in _WITH_OWN_ACTION:
-        module = module_loader.find_plugin_with_context('ansible.legacy.command', '', collection_list=collections)
+        module = module_loader.find_plugin_with_context('ansible.legacy.command', '', ignore_deprecated=True, collection_list=collections)
         _ours(module.plugin_resolved_path if module.resolved else None)
 
 
