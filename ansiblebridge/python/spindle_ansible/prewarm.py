@@ -113,9 +113,11 @@ def put_together(modules, variables):
     for name, path in modules:
         try:
             closure = closure_mod.lookup(str.__str__(name), path, variables)
-            if closure is not None and not closure_mod.registered(closure):
-                full = closure_mod.complete(closure, name, path, variables)
+            if closure is None:
+                continue
+            full = closure_mod.complete(closure, name, path, variables)
+            if not closure_mod.registered(full):
                 closure_mod.register(runtime.client(), full)
-                composite.prepare(str.__str__(name), full)
+            composite.prepare(str.__str__(name), full)  # also one that was registered by another name
         except Exception as e:  # the worker will meet it again, and report it as the task's
             log.debug('not put together: %s: %r' % (name, e))

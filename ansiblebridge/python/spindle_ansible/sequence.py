@@ -194,6 +194,11 @@ class Tasks(flight.Flight):
         elif behind is not None and behind.state == flight.SENT and not self._refused(behind):
             following = behind  # the agent has seen it otherwise
         if following is None:
+            if item.well or item.skipped:
+                why = 'what comes next cannot be begun here'
+            else:
+                why = 'it has not plainly done its work' if item.sent is not None else 'its call was not sent ahead'
+            log.debug('nothing follows %s in its worker: %s' % (item._member._task, why))
             self._prepared = None
             self.end_behind()
         self._process.tell(b'f', following.name if following is not None else '')
