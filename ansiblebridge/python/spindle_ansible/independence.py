@@ -130,6 +130,11 @@ def ahead(task, variables, handlers):
     """Raises Dependent where other tasks may not be begun behind one, before its result was looked at: it can fail, or end the play, by what it is not told on the target."""
     _check_switch(variables)
     _check_alone(task)
+    check_end(task, handlers)
+
+
+def check_end(task, handlers):
+    """The half of that which does not hold for what is begun behind others, too. Raises Dependent."""
     if any(getattr(task, name) not in (None, [], [True], [False], True, False) for name in ('changed_when', 'failed_when')):
         raise Dependent('it may fail by a condition')
     if task.ignore_unreachable:

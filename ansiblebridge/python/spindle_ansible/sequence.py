@@ -248,9 +248,7 @@ class Tasks(flight.Flight):
 
     def _item(self, made_of):
         task, variables, scan = made_of or (None, None, None)
-        item = _Task(self, self._process.member(task, variables), scan)
-        item.made_of = made_of
-        return item
+        return _Task(self, self._process.member(task, variables), scan, made_of)
 
     def _prepare(self):
         """Know what comes next."""
@@ -283,13 +281,13 @@ class Tasks(flight.Flight):
 class _Task(flight.Item):
     """A task that is under way."""
 
-    def __init__(self, tasks, member, scan):
+    def __init__(self, tasks, member, scan, made_of):
         flight.Item.__init__(self, tasks, self, scan, {})
         self.name = str(member._task._uuid)
         self.well = False  # it has made its call, and what is behind it may begin
         self.skipped = False
         self.early = None  # its call's result, if that was looked at early
-        self.made_of = None
+        self.made_of = made_of
         self.copies = independence.call_of(member._task) == 'composite'
         self._member = member
 
@@ -397,7 +395,7 @@ class Following(object):
         scan = independence.behind(task, variables, self._registered)
         self._last = task
         try:
-            independence.ahead(task, variables, self.handlers())
+            independence.check_end(task, self.handlers())
         except independence.Dependent:
             self._over = True  # it is the last
         return task, variables, scan

@@ -218,10 +218,14 @@ class Session(object):
 
     def forget(self):
         """Hold no contexts. What was queued for them is lost with them."""
+        self._let_go()
+        self.queue.clear()
+
+    def _let_go(self):
+        """Hold no contexts, nor have another task of this process take them over."""
         if self.target is not None:
             (flight.contexts() or {}).clear()
         self.target = self.login = None
-        self.queue.clear()
         self._fresh = False
 
     def is_bare(self):
@@ -265,9 +269,7 @@ class Session(object):
         login, bare = context is self.login and context is not self.target, context.bare
         log.debug('%s is entered anew' % context.name, host=self.connection._play_context.remote_addr)
         self._exchange('retire', context=context.name)
-        (flight.contexts() or {}).clear()
-        self.target = self.login = None
-        self._fresh = False
+        self._let_go()
         self.ensure(bare)
         return self.login if login else self.target
 
