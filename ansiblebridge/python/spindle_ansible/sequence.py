@@ -157,8 +157,6 @@ class Tasks(flight.Flight):
                 self._first()
                 self._process.tell(b'd', str(number))
                 number += 1
-                if not self.under_way and self._prepared:
-                    self._begin_prepared()
         finally:
             self.end()
 
@@ -185,12 +183,11 @@ class Tasks(flight.Flight):
         if item.well or item.skipped:
             if behind is None and self._prepared is None:
                 self._prepare()
-            if self._prepared is not None and behind is None and self._prepared.copies:
+            if behind is None and self._prepared is not None:
                 self._begin_prepared()  # what there is against it is found on the way
                 behind = self.under_way[1]
-            following = behind or self._prepared
-            if behind is not None and not behind.fits():
-                following = None
+            if behind is not None and behind.fits():
+                following = behind
         elif behind is not None and behind.state == flight.SENT and not self._refused(behind):
             following = behind  # the agent has seen it otherwise
         if following is None:
@@ -288,7 +285,6 @@ class _Task(flight.Item):
         self.skipped = False
         self.early = None  # its call's result, if that was looked at early
         self.made_of = made_of
-        self.copies = independence.call_of(member._task) == 'composite'
         self._member = member
 
     def run(self):
@@ -299,8 +295,12 @@ class _Task(flight.Item):
         contextvars.Context().run(member.work)  # an empty one, as Ansible queues from
 
     def fits(self):
-        """Whether this is what the task would be if it began now. A copy that has sent nothing may be of a file that looks at what those ahead have found."""
-        return not self.copies or self.state == flight.HELD or self.state == flight.SENT and (self.check is None or self.check())
+        """Whether this is what the task would be if it began now.
+
+        What has sent nothing may look at what those ahead have found, or be in need of a process that holds nothing of theirs: no account is
+        in use by a task that has ended.
+        """
+        return self.state == flight.HELD or self.state == flight.SENT and (self.check is None or self.check())
 
     def deliver(self, skipped):
         """The result is about to be sent, which the main process has to ask for."""
