@@ -383,8 +383,10 @@ func TestAgentIsTriedOnceWhereNoneIsNeeded(t *testing.T) {
 		p := l.Probe("worker")
 		for range 3 {
 			p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1", "sudo:root"), Bare: true, Boot: true})
-			if got, want := actorstest.Expect[*Acquired](p).Target.Interpreter.Id, "tree/ssh:web1/sh/sudo:root/sh"; got != want {
-				t.Errorf("target is %s, want %s", got, want)
+			// The hop that found no Python may still be ending as its successor is made, which then is ssh:web1~2.
+			got := actorstest.Expect[*Acquired](p).Target.Interpreter.Id
+			if got != "tree/ssh:web1/sh/sudo:root/sh" && got != "tree/ssh:web1~2/sh/sudo:root/sh" {
+				t.Errorf("target is %s", got)
 			}
 		}
 		if web.Dials.Load() != 1 || web.BareDials.Load() != 1 {
