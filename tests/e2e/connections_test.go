@@ -86,6 +86,7 @@ const boxPlay = `
     - name: remove
       ansible.builtin.file: {path: "{{ item }}", state: absent}
       become: true
+      tags: [remove]
       loop: ["/tmp/small-{{ inventory_hostname }}", "/tmp/large-{{ inventory_hostname }}"]
 `
 
@@ -196,11 +197,20 @@ func TestConnections(t *testing.T) {
 				runBoxes(t, c, box, "root", setnsOf(l)) // whoever may use the engine may not do this
 			}
 			if l.stock != "" && l.plain == "" {
-				stock := c.Play(t, env.Play{
+				play := env.Play{
 					Strategy: "linear", User: who, Playbook: "box.yml", Inventory: inventoryOf(entries[:1]), Config: map[string]string{"collections_path": collections, "timeout": patient},
 					Args: []string{"--skip-tags", "job"}, // with buildah's stock plugin, a job ends with the run that started it
 					Env:  []string{"PODMAN_IGNORE_CGROUPSV1_WARNING=1"},
-				})
+				}
+				stock := c.Play(t, play)
+				// On a busy machine, an engine's program may end with 0 and have lost what came from the container, which is not what this is about.
+				for tries := 1; tries < 3 && stock.Code != 0 && !stock.Hung; tries++ {
+					t.Logf("stock, once more: %v", stock)
+					clean := play
+					clean.Args = []string{"--tags", "remove"}
+					c.Play(t, clean)
+					stock = c.Play(t, play)
+				}
 				t.Logf("stock: %v", stock.Took.Round(time.Second/10))
 				want, err := parity.Parse(stock.Records)
 				if err != nil || stock.Code != 0 {
