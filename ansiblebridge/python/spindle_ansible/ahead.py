@@ -5,6 +5,7 @@ next ones are begun as well (flight.py).
 """
 from ansible.executor.task_executor import TaskExecutor
 
+from spindle_ansible import closure as closure_mod
 from spindle_ansible import executors
 from spindle_ansible import flight as flight_mod
 from spindle_ansible import independence
@@ -27,7 +28,8 @@ class Loop(flight_mod.Flight):
         self._stopped = False  # the rest is run as ever
         self._number = -1  # of the item that Ansible is at
         self._next = 0  # the first that was not begun
-        self._known = None  # (client, context, closure) of a call that was made the slow way and went well
+        self._known = None  # (client, context, closure) of the calls that are sent ahead
+        self._cold = executors.settled(executor)  # the first item may be a link as well
 
     def answered(self, op, context, kwargs, result):
         """A call was made the slow way: if it went well, others like it can be sent ahead."""
@@ -38,8 +40,14 @@ class Loop(flight_mod.Flight):
 
     def takes(self, op, context, closure):
         """Whether such a call can be sent ahead."""
-        return (op == self.op and self._known is not None and not self._broken and self._known[0].alive
-                and self._known[1:] == (context, closure))
+        if op != self.op or self._broken:
+            return False
+        if self._known is None:
+            client = runtime.client()
+            if not closure_mod.holds(closure):
+                return False
+            self._known = client, context, closure
+        return self._known[0].alive and self._known[1:] == (context, closure)
 
     def link(self, op, context, meta, parts, closure):
         """Send a call as the next link of the chain."""
@@ -57,14 +65,17 @@ class Loop(flight_mod.Flight):
         current = self.origin.current(args, kwargs)
         if not self.under_way:
             if self._broken:
-                self._broken, self._known = False, None
-            if self._known is None or self._stopped or not self._known[0].alive:
+                self._broken, self._known, self._chain = False, None, None
+            if self._stopped or not (self._known[0].alive if self._known else self._cold):
                 return original(self.executor, *args, **kwargs)
-        self._fill(original, current)
+            if not self._known:
+                self._lead(original, current)
+        if not self.under_way or not self.under_way[0].lead:
+            self._fill(original, current)
         if not self.under_way:
             return original(self.executor, *args, **kwargs)
         item = self.under_way[0]
-        early = item.state == flight_mod.DONE  # it was skipped, or has failed, without a call
+        early = item.state == flight_mod.DONE and not item.lead  # it was skipped, or has failed, without a call
         while item.state != flight_mod.DONE:
             if item.state == flight_mod.SENT:
                 self._fill(original, current)
@@ -86,14 +97,30 @@ class Loop(flight_mod.Flight):
         if len(self.under_way) > self._limit // 2:
             return
         while self._next < len(self.items) and len(self.under_way) < self._limit and not (self._stopped or self.held()):
-            try:
-                attempt = self.origin.attempt(original, current, self.items, self._next)
-            except Exception as e:
-                log.debug('not begun ahead: %r' % (e,))
-                self._stopped = True
-                return
-            self._next += 1
-            self.begin(flight_mod.Item(self, attempt, self.scan, self.templates))
+            item = self._item(original, current)
+            if item is not None:
+                self.begin(item)
+
+    def _lead(self, original, current):
+        """Begin the item whose turn it is, and what may be ahead if it has sent its call."""
+        item = self._item(original, current)
+        if item is not None:
+            self.lead(item)
+            if item.state == flight_mod.SENT:
+                self.origin.lent = item.attempt.executor._connection
+            else:
+                self._cold = False
+
+    def _item(self, original, current):
+        """The next item; None if the rest is run as ever."""
+        try:
+            attempt = self.origin.attempt(original, current, self.items, self._next)
+        except Exception as e:
+            log.debug('not begun ahead: %r' % (e,))
+            self._stopped = True
+            return None
+        self._next += 1
+        return flight_mod.Item(self, attempt, self.scan, self.templates)
 
 
 def _run_loop(original):

@@ -248,6 +248,7 @@ def register(client, closure):
         missing = [result.out[at:at + 32] for at in range(0, len(result.out), 32)]
         if not missing:
             _registered.add(closure.digest)
+            _write(closure.digest.hex(), '')
             return
         for digest in missing:
             client.send_blob(digest, contents[digest])
@@ -255,12 +256,14 @@ def register(client, closure):
 
 
 def registered(closure):
-    """Whether this process, or the one it was forked from, registered a closure."""
+    """Whether the multiplexer was told of a closure in this run."""
     return holds(closure.digest)
 
 
 def holds(digest):
     """The same, for a closure or several of them by name."""
+    if digest and digest not in _registered and os.path.exists(os.path.join(_notes(), digest.hex())):
+        _registered.add(digest)
     return digest in _registered
 
 
@@ -269,32 +272,41 @@ def complete(closure, name, path, variables):
     return closure if closure.files is not None else build(name, path, variables)
 
 
-def _note_path(key):
-    name = hashlib.sha1(repr(key).encode('utf-8', 'surrogateescape')).hexdigest()
-    return os.path.join(C.DEFAULT_LOCAL_TMP, 'spindle-closures', name)
+def _notes():
+    """Where processes of this run leave word for each other."""
+    return os.path.join(C.DEFAULT_LOCAL_TMP, 'spindle-closures')
 
 
-def _note(key, stamp, built):
-    """Leave word of a closure for the workers to come, which are not forked from this one."""
-    path = _note_path(key)
-    note = {'stamp': stamp}
-    if built is not None:
-        note.update(fqn=built.fqn, digest=built.digest.hex(), profile=built.profile,
-                    interpreter=built.interpreter, arguments=built.arguments, own=built.own)
+def _write(name, text):
+    """Leave word there."""
+    path = os.path.join(_notes(), name)
+    part = '%s.%d.%d' % (path, os.getpid(), threading.get_ident())
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        part = '%s.%d.%d' % (path, os.getpid(), threading.get_ident())
+        os.makedirs(_notes(), mode=0o700, exist_ok=True)
         with open(part, 'w') as f:
-            json.dump(note, f)
+            f.write(text)
         os.rename(part, path)
     except OSError as e:
         log.debug('not noted: %s' % e)
 
 
+def _note_name(key):
+    return hashlib.sha1(repr(key).encode('utf-8', 'surrogateescape')).hexdigest()
+
+
+def _note(key, stamp, built):
+    """Leave word of a closure for the workers to come, which are not forked from this one."""
+    note = {'stamp': stamp}
+    if built is not None:
+        note.update(fqn=built.fqn, digest=built.digest.hex(), profile=built.profile,
+                    interpreter=built.interpreter, arguments=built.arguments, own=built.own)
+    _write(_note_name(key), json.dumps(note))
+
+
 def _recall(key, stamp):
     """What another worker noted: a closure without files, None, or False for nothing."""
     try:
-        with open(_note_path(key)) as f:
+        with open(os.path.join(_notes(), _note_name(key))) as f:
             note = json.load(f)
     except (OSError, ValueError):
         return False

@@ -58,18 +58,17 @@ def _unchanged(find, path):
 def write(dest, source, content, private):
     """An item is going to copy a file; private: nobody can have changed that."""
     item = flight.item()
-    if item is not None and item.flight.strict:
-        item.last = not private  # the action looks at its source once more when it was answered, and tasks may do whatever to it
-    item = _ahead()
     if item is None:
         return
-    if not item.flight.strict:
+    if item.flight.strict:
+        item.last = not private  # the action looks at its source once more when it was answered, and tasks may do whatever to it
+    else:
         name = os.path.basename(dest) or os.path.basename(source)
         # One that was changed meanwhile is copied once more, and then the other one would have to wait for that.
-        if any(name in other.names and not (private and other.private) for other in item.others()):
+        if not item.first and any(name in other.names and not (private and other.private) for other in item.others()):
             item.wait()
         item.names, item.private = frozenset((name,)), private
-    if content is not None:
+    if item.first or content is not None:
         item.looked = True
 
 

@@ -12,6 +12,7 @@ from ansible.executor.task_executor import TaskExecutor
 
 from spindle_ansible import compat
 from spindle_ansible import connection as connection_mod
+from spindle_ansible import settings
 
 _PARAMETERS = tuple(inspect.signature(TaskExecutor._execute).parameters)[1:]
 _TaskContext = compat.optional('ansible._internal._task', 'TaskContext')
@@ -38,12 +39,10 @@ def task_variables(executor):
     return _TaskContext.current().task_vars if _PARAMETERS == _CONTEXT else executor._job_vars
 
 
-def connection_of(executor):
-    """A connection for another item, like the one that the executor has; None if it is to make its own."""
-    real = executor._connection
-    if not connection_mod.is_ours(real) or not real.spindle.connected:
-        return None
-    return real.spindle_twin()
+def settled(executor):
+    """Whether the first item of a loop finds out nothing about its host that those behind it would have to know."""
+    python = settings.interpreter(task_variables(executor), None)
+    return not executor._task.delegate_to and not (python.auto and not python.discovered)
 
 
 def loop_variables(control, items, number):
@@ -82,6 +81,14 @@ class Origin(object):
         self.executor = executor
         self.task = executor._task
         self.play_context = executor._play_context
+        self.lent = None  # the connection of an item whose turn it is
+
+    def connection(self):
+        """A connection for another item, like the one there is; None if it is to make its own."""
+        for real in (self.executor._connection, self.lent):
+            if connection_mod.is_ours(real) and real.spindle.connected:
+                return real.spindle_twin()
+        return None
 
     def current(self, args, kwargs):
         """The arguments that the loop gives for an item, by name; in a context, that."""
@@ -110,7 +117,7 @@ class _Attempt(object):
         self.executor = copy.copy(origin.executor)
         self.executor._spindle_loop = None
         self.executor._play_context = origin.play_context.copy()
-        self.executor._connection = connection_of(origin.executor)
+        self.executor._connection = origin.connection()
         self._context = contextvars.copy_context()
 
     def run(self):
@@ -123,6 +130,7 @@ class _Attempt(object):
         vars(task).update(vars(done))
         executor._play_context = self.executor._play_context
         executor._connection = self.executor._connection
+        self.origin.lent = None
         if hasattr(self.executor, '_handler'):
             executor._handler = self.executor._handler
 

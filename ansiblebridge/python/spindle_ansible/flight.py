@@ -51,6 +51,7 @@ class Item(object):
         self.templates = templates  # what was found of files
         self.state = NEW
         self.first = False  # all those ahead of it have ended
+        self.lead = False  # it was so when it began
         self.alone = False  # none behind it may begin before it has ended
         self.last = False  # none behind it may begin before it was answered
         self.sent = None
@@ -157,16 +158,17 @@ class Item(object):
         """Send a call ahead and wait for its result; None if it is to be made as ever."""
         flight = self.flight
         size = sum(len(part) for part in parts)
-        if (self.first and not flight.first_too or self.alone or self.sent is not None or size > SMALL or not last
-                or not flight.takes(op, context, closure)):
+        if (self.first and not self.lead or self.alone or self.sent is not None or size > SMALL or not last
+                or op == 'composite' and not self.looked or op != 'composite' and 'pre' in meta):
             return None
-        if op == 'composite' and not self.looked or op != 'composite' and 'pre' in meta:
+        if not flight.takes(op, context, closure):
             return None
-        self.size, self.op = size, op
         try:
             self.sent = flight.link(op, context, meta, parts, closure)
         except client_mod.ClientError:
             return None
+        self.size, self.op = size, op
+        flight.sent(self)
         result = self._pause(SENT)
         if result.status == wire.STALE and result.errno:  # it was not begun, since one ahead of it has not ended well
             if op == 'composite' or flight.strict:
@@ -178,7 +180,6 @@ class Item(object):
 class Flight(object):
     """What is under way, in order."""
 
-    first_too = False  # whether what is the first sends its call as a link, too
     strict = False  # whether a link goes on only behind a module that has plainly done its work
 
     def __init__(self):
@@ -260,8 +261,17 @@ class Flight(object):
         """Begin what comes next."""
         self.under_way.append(item)
         item.start()
-        if item.state == SENT:
-            self._bytes += item.size
+
+    def lead(self, item):
+        """Begin what nothing is ahead of, as far as its call, or its end."""
+        item.first = item.lead = True
+        self.begin(item)
+        while item.state == ASKS:
+            item.answer()
+
+    def sent(self, item):
+        """A call was sent."""
+        self._bytes += item.size
 
     def held(self):
         """Whether nothing may begin behind the last one."""
@@ -292,6 +302,7 @@ class _Nobody(object):
     """Whoever is not heard."""
 
     flight = None
+    lead = False
 
     def __init__(self):
         self.words = []
@@ -340,7 +351,7 @@ def _later(name, original):
     """A method of Display that an item's words wait in until its turn."""
     def say(*args, **kwargs):
         found = item()
-        if found is None or name == 'deprecated' and (kwargs.get('removed') or args[2:3] and args[2]):  # which raises
+        if found is None or found.lead or name == 'deprecated' and (kwargs.get('removed') or args[2:3] and args[2]):  # which raises
             return original(*args, **kwargs)
         found.words.append((original, args, kwargs))
         return None

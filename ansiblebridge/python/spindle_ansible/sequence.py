@@ -127,7 +127,6 @@ class Sequence(workers.Carrier):
 class Tasks(flight.Flight):
     """The tasks that are under way in a process."""
 
-    first_too = True
     strict = True
 
     def __init__(self, process, following):
@@ -145,10 +144,8 @@ class Tasks(flight.Flight):
         except (client_mod.ClientError, OSError) as e:  # the task will meet it again
             log.debug('no session: %s' % (e,))
         number = 0
-        leader = self._item(None)
-        leader.first = True
-        self.begin(leader)
         try:
+            self.lead(self._item(None))
             while self.under_way:
                 if number:
                     self._fill()

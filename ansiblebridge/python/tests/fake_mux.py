@@ -60,11 +60,11 @@ WORK = tempfile.mkdtemp(prefix='fake-mux-')
 
 def note(op):
     with LOCK:
-        COUNTS[op] = COUNTS.get(op, 0) + 1
+        COUNTS[op[:2]] = COUNTS.get(op[:2], 0) + 1
         log = os.environ.get('FAKE_MUX_LOG')
         if log:
             with open(log, 'a') as f:
-                f.write(json.dumps([op[0], op[1]]) + '\n')
+                f.write(json.dumps(op) + '\n')
 
 
 def hello_of(user, candidates):
@@ -350,9 +350,9 @@ class Worker(threading.Thread):
             name, number, strict = (meta.get('chain') or [None, 0])[:2] + [meta.get('chain', [])[2:]]
             try:
                 if name and self.chains.get(name, 0) != number:
-                    note(('refused', ''))
+                    note(('refused', '', number))
                     raise Fault(wire.STATUS_STALE, 'not begun', 67)
-                note((op, context[:5]))
+                note((op, context[:5], number if name else None))
                 rc, out, err = self.answer(op, context, bytes(closure), meta, data)
                 status, errno, text = wire.STATUS_OK, 0, ''
             except Fault as e:

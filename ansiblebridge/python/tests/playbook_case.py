@@ -46,8 +46,8 @@ class PlaybookCase(unittest.TestCase):
         self.output = done.stdout.decode()
         if code is not None:
             self.assertEqual(done.returncode, code, self.output)
-        calls = []
+        self.calls = []  # (what was called, where, as which link of a chain)
         if os.path.exists(self.log):
             with open(self.log) as f:
-                calls = [json.loads(line)[0] for line in f]
-        return collections.Counter(calls)
+                self.calls = [json.loads(line) for line in f]
+        return collections.Counter(call[0] for call in self.calls)

@@ -17,6 +17,43 @@ class AheadTest(PlaybookCase):
         self.assertIn(','.join(str(n) for n in range(70)), self.output)
         self.assertEqual(re.findall(r'item=(\d+)\)', self.output), [str(n) for n in range(70)])
 
+    def links(self):
+        """Which links of chains the calls of modules were."""
+        return [call[2] for call in self.calls if call[0] == 'module']
+
+    def test_the_first_item_is_a_link_too(self):
+        self.play("""
+    - command: echo {{ item }}
+      loop: "{{ range(0, 70) | list }}"
+""")
+        self.assertEqual(self.links(), list(range(70)))
+
+    def test_it_is_not_where_it_finds_out_what_the_others_need(self):
+        self.play("""
+    - command: echo {{ item }}
+      loop: [1, 2, 3]
+""", ANSIBLE_PYTHON_INTERPRETER='auto')
+        self.assertEqual(self.links()[0], None)
+
+    def test_a_first_item_that_fails_is_followed_by_the_others(self):
+        self.play("""
+    - shell: echo {{ item }}; exit {{ item }}
+      loop: [1, 0, 0, 0]
+      register: out
+      ignore_errors: true
+    - debug: {msg: "{{ out.results | map(attribute='stdout') | join(',') }}"}
+""")
+        self.assertIn('1,0,0,0', self.output)
+
+    def test_each_item_tries_to_connect_where_none_can(self):
+        calls = self.play("""
+    - command: echo {{ item }}
+      loop: [1, 2, 3]
+      vars: {ansible_connection: ssh, ansible_host: unreachable.invalid}
+""", code=4)
+        self.assertGreaterEqual(calls['connect'], 1)
+        self.assertEqual(calls['module'], 0)
+
     def test_what_is_said_keeps_its_place(self):
         self.play("""
     - command: echo {{ item }}
