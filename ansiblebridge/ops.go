@@ -38,6 +38,8 @@ func (s *session) onCall(ctx actor.Context, id uint32, h wire.Call, body []byte)
 		s.onConnect(ctx, id, meta)
 	case "closure":
 		s.onClosure(ctx, id, h, meta, body[h.MetaLen:])
+	case "expect":
+		s.onExpect(ctx, id, h)
 	case "reset":
 		s.onReset(ctx, id, h, meta)
 	case "retire":
@@ -183,6 +185,16 @@ func (s *session) onClosure(ctx actor.Context, id uint32, h wire.Call, meta, inp
 		digests = append(digests, wire.Digest(input[i:i+size]))
 	}
 	ctx.Request(s.cfg.Blobs, &blobs.Register{Key: id, Closure: h.Closure, Digests: digests, Python2: req.Python2})
+}
+
+// onExpect passes on which closure new agents will be asked for first.
+func (s *session) onExpect(ctx actor.Context, id uint32, h wire.Call) {
+	if !h.HasClosure {
+		s.finish(id, wire.Result{Status: wire.StatusError, Text: "expect: closure must be set"}, nil)
+		return
+	}
+	ctx.Send(s.cfg.Tree, &tree.Expect{Closure: h.Closure})
+	s.finish(id, wire.Result{}, nil)
 }
 
 func (s *session) onMissing(m *blobs.Missing) {

@@ -23,8 +23,8 @@ type Config struct {
 	Logger *zap.Logger
 	// Listener accepts the workers. The bridge closes it when it stops.
 	Listener *net.UnixListener
-	// Connections and Blobs are the services that sessions ask.
-	Connections, Blobs *actor.PID
+	// Connections and Blobs are the services that sessions ask, and Tree the parent of all first hops.
+	Connections, Blobs, Tree *actor.PID
 	// Census is read for `spindle tree`.
 	Census *census.Census
 	// Version is told to clients.

@@ -67,7 +67,7 @@ func newMux(t *testing.T, play func(*treetest.FarEnd)) *mux {
 			return d, nil
 		}, "local": local.Factory},
 	}))
-	spawn(Spec(&Config{Logger: zap.NewNop(), Listener: l, Connections: conns, Blobs: b, Census: m.sys.Census(), Version: "test"}))
+	spawn(Spec(&Config{Logger: zap.NewNop(), Listener: l, Connections: conns, Blobs: b, Tree: root, Census: m.sys.Census(), Version: "test"}))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -196,6 +196,9 @@ func TestClosureIsAskedForOnceAndUploaded(t *testing.T) {
 		t.Fatalf("%+v %x", r, missing)
 	}
 	w.send(0, wire.Blob{Digest: digest, Size: len(content)}, content)
+	if r, _ := w.call(5, wire.Call{Op: "expect", Closure: closure, HasClosure: true}, "", nil); r.Status != wire.StatusOK {
+		t.Errorf("%+v", r)
+	}
 	if r, body := w.call(4, call, "", []byte("args")); r.Status != wire.StatusOK || string(body) != "args" {
 		t.Errorf("%+v %q", r, body)
 	}
@@ -216,6 +219,7 @@ func TestFailuresAreTold(t *testing.T) {
 		{"bad meta", wire.Call{Op: "connect"}, `{"hops":`, wire.StatusError, "bad meta"},
 		{"unknown context", wire.Call{Op: "exec", Context: "none"}, "", wire.StatusStale, "Mitogen was disconnected"},
 		{"put to unknown context", wire.Call{Op: "put", Context: "none"}, "{}", wire.StatusStale, "Mitogen was disconnected"},
+		{"expect without a closure", wire.Call{Op: "expect"}, "", wire.StatusError, "expect"},
 		{"closure without digests", wire.Call{Op: "closure"}, "", wire.StatusError, "closure"},
 	}
 	for i, c := range cases {

@@ -56,6 +56,7 @@ type conversation struct {
 	mask   mask
 	flight []byte
 	agent  wire.Blob // what flight begins with
+	behind <-chan []byte
 	nonce  string
 	noPy   string // error text if there is no Python
 	side   *sideLog
@@ -69,6 +70,7 @@ type conversation struct {
 	marker  chan struct{}  // closed when the marker has come
 	flown   chan error     // the flight is written
 	booted  chan hello     // HELLO has come, or something else in its place
+	heard   chan struct{}  // closed when that has, or nothing comes any more
 	outEnd  chan struct{}  // stdout has ended, and no marker was in it
 	sideEnd chan struct{}  // the side has ended
 	failed  chan error     // the first failure
@@ -84,6 +86,8 @@ type conversation struct {
 	// pump each, and read when booted or sideEnd tell.
 	outRest, sideRest  []byte
 	sideMarked, merged bool
+	// followed says that something is written behind the flight. Written before flown tells.
+	followed bool
 }
 
 type hello struct {
@@ -94,11 +98,12 @@ type hello struct {
 
 func newConversation(link Link, s Script, p Program) *conversation {
 	return &conversation{
-		link: link, script: s, mask: newMask(s.Prompts), flight: p.Flight, agent: p.Agent, nonce: p.Nonce, noPy: noPython(p.Candidates),
+		link: link, script: s, mask: newMask(s.Prompts), flight: p.Flight, agent: p.Agent, behind: p.Behind, nonce: p.Nonce, noPy: noPython(p.Candidates),
 		side:    &sideLog{},
 		marker:  make(chan struct{}),
 		flown:   make(chan error, 1),
 		booted:  make(chan hello, 1),
+		heard:   make(chan struct{}),
 		outEnd:  make(chan struct{}),
 		sideEnd: make(chan struct{}),
 		failed:  make(chan error, 1),
@@ -173,7 +178,7 @@ func (c *conversation) finish(ctx context.Context, h hello, exit *Exit) (*Booted
 	if err := c.written(ctx, "The agent was not sent whole: "); err != nil {
 		return nil, err
 	}
-	return &Booted{Link: c.link, Frames: h.frames, Hello: h.frame, Said: c.forget(), side: c.side}, nil
+	return &Booted{Link: c.link, Frames: h.frames, Hello: h.frame, Behind: c.followed, Said: c.forget(), side: c.side}, nil
 }
 
 // written waits until the flight and all answers are.
@@ -229,7 +234,28 @@ func (c *conversation) fly() {
 		}
 		c.writers.Wait()
 	}
-	c.flown <- c.send()
+	err := c.send()
+	if err == nil && c.behind != nil {
+		err = c.follow()
+	}
+	c.flown <- err
+}
+
+// follow writes what is to be behind the flight, if that is known before HELLO has come.
+func (c *conversation) follow() error {
+	select {
+	case <-c.marker: // it is an agent that is going to read it
+	case <-c.heard:
+		return nil
+	}
+	select {
+	case frames := <-c.behind:
+		c.followed = true
+		_, err := c.link.Write(frames)
+		return err
+	case <-c.heard:
+		return nil
+	}
 }
 
 // send writes the flight. Of what it begins with, a link that can get it from nearby is told the name.
@@ -247,6 +273,7 @@ func (c *conversation) send() error {
 
 // readOut reads stdout up to HELLO.
 func (c *conversation) readOut() {
+	defer close(c.heard)
 	defer func() {
 		if !c.isUp() {
 			close(c.outEnd)

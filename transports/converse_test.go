@@ -92,6 +92,59 @@ func TestFarEndTalksFirst(t *testing.T) {
 	}
 }
 
+// What an agent is going to need goes behind the flight once the agent is there to read it, if that is known before it has said HELLO.
+func TestWhatIsNeededGoesBehindTheFlight(t *testing.T) {
+	for name, known := range map[string]bool{"known": true, "not known in time": false} {
+		t.Run(name, func(t *testing.T) {
+			behind := make(chan []byte, 1)
+			if known {
+				behind <- []byte("needed")
+			}
+			p := boot
+			p.Behind = behind
+			b, err := transports.Converse(t.Context(), program(t, false, func(f far) transports.Exit {
+				f.takeFlight()
+				say(f.out, "%s", markerLine)
+				if known {
+					got := make([]byte, len("needed"))
+					if _, err := io.ReadFull(f.in, got); err != nil || string(got) != "needed" {
+						t.Errorf("behind the flight: %q, %v", got, err)
+					}
+				}
+				say(f.out, "%s", helloFrame())
+				if rest, _ := io.ReadAll(f.in); len(rest) > 0 {
+					t.Errorf("more: %q", rest)
+				}
+				return transports.Exit{}
+			}), transports.Script{Timeout: time.Minute}, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			behind <- []byte("late")
+			if b.Behind != known {
+				t.Errorf("said to be written: %v", b.Behind)
+			}
+			_ = b.Link.Close()
+		})
+	}
+}
+
+// Whatever else is at the far end is sent nothing that was meant for an agent.
+func TestWhatIsNeededWaitsForTheAgent(t *testing.T) {
+	behind := make(chan []byte, 1)
+	behind <- []byte("needed")
+	p := boot
+	p.Behind = behind
+	_, err := transports.Converse(t.Context(), program(t, false, func(f far) transports.Exit {
+		f.takeFlight()
+		say(f.out, "no agent here\n")
+		return transports.Exit{Code: 1}
+	}), transports.Script{Timeout: time.Minute}, p)
+	if err == nil || len(behind) != 1 {
+		t.Errorf("%v, %d left", err, len(behind))
+	}
+}
+
 // What was said on the way is told to those who ask for it, without secrets.
 func TestWhatWasSaidIsTold(t *testing.T) {
 	for _, tell := range []bool{false, true} {

@@ -137,6 +137,9 @@ type Program struct {
 	// Agent names what the flight begins with, for links that can get it from elsewhere ([Splicer]): its first Agent.Size
 	// bytes, as they are. Zero if that is nothing.
 	Agent wire.Blob
+	// Behind may give frames that are written behind the flight, if it does before HELLO has come: what the agent is known to
+	// need soon, for a round trip less. [Booted.Behind] says whether they were. It holds one value at most; nil gives nothing.
+	Behind <-chan []byte
 	// Nonce is the word in the marker lines of protocol.md §5.
 	Nonce string
 	// Candidates names the Pythons that the script tries, for the error text if none exists.
@@ -168,6 +171,8 @@ type Booted struct {
 	Frames *wire.Reader
 	// Hello is the agent's first frame.
 	Hello wire.Frame
+	// Behind says that what [Program.Behind] gave was written.
+	Behind bool
 	// How names the way taken ("native", "binary", "local"), and Why says in a few words what decided for it.
 	How, Why string
 	// Plain says that frames are not to be packed, whatever the link says: the program that carries them compresses what it

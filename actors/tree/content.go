@@ -42,13 +42,18 @@ func (p *interpreter) load(ctx actor.Context) {
 	}
 }
 
-// lacking is what the agent lacks of the closure in front, in a bundle if there is enough for one.
+// lacking is what the agent lacks of the closure in front.
 func (p *interpreter) lacking() *Load {
-	l := &Load{Closure: p.loads[0].Closure}
+	return lacking(p.loads[0], func(b BlobSize) bool { return p.present[b.Digest] || b.Python2 && p.python3 })
+}
+
+// lacking is a closure without what has says, in a bundle if there is enough for one.
+func lacking(closure *Fetched, has func(BlobSize) bool) *Load {
+	l := &Load{Closure: closure.Closure}
 	size := 0
-	for _, b := range p.loads[0].Blobs {
+	for _, b := range closure.Blobs {
 		switch {
-		case p.present[b.Digest], b.Python2 && p.python3:
+		case has(b):
 		case b.Size <= bundlePart && size+b.Size <= bundleMost:
 			size += b.Size
 			l.Bundled = append(l.Bundled, b.Digest)

@@ -14,7 +14,8 @@ import (
 // hop is one way to an account.
 //
 //	state     accepts                              leaves by
-//	dialing   dialed, Drain                        dialed → ready, bare or gone; Drain → gone
+//	dialing   dialed, Expect, Fetched, Loaded,     dialed → ready, bare or gone; Drain → gone
+//	          Drain
 //	ready     linkLost, Drain, Retire,             linkLost → gone; Drain → draining
 //	          Terminated(child)
 //	bare      as ready                             as ready
@@ -30,6 +31,8 @@ type hop struct {
 	interp *actor.PID // or shell
 	// reported is set once Report has been told how the dial ended.
 	reported bool
+	behind   chan []byte // what the agent is sent before it has said HELLO; nil if nothing is
+	expected *bundled    // what that is
 }
 
 // Interrupted is the contract's text (§1.10) for a hop that goes away under an attempt to set it, or one below it, up.
@@ -53,6 +56,12 @@ func (h *hop) Receive(ctx actor.Context) {
 		h.onStarted(ctx)
 	case *dialed:
 		h.onDialed(ctx, m)
+	case *Expect:
+		h.onExpect(ctx, m)
+	case *Fetched:
+		h.onFetched(ctx, m)
+	case *Loaded:
+		h.onLoaded(ctx, m)
 	case *linkLost:
 		actors.Quit(ctx, m.cause) // what is below hears why
 	case *Drain:
@@ -78,7 +87,12 @@ func (h *hop) onStarted(ctx actor.Context) {
 	}
 	boot := h.spec.Boot
 	boot.Silence = 3 * h.cfg.Heartbeat.Silence()
-	dial(ctx, h.spec.Dialer, h.via, h.cfg.Program(boot))
+	program := h.cfg.Program(boot)
+	if h.host == "" {
+		h.behind = make(chan []byte, 1)
+		program.Behind = h.behind
+	}
+	dial(ctx, h.spec.Dialer, h.via, program)
 }
 
 func (h *hop) onDialed(ctx actor.Context, m *dialed) {
@@ -98,7 +112,7 @@ func (h *hop) onDialed(ctx actor.Context, m *dialed) {
 		}))
 		return
 	}
-	pid, err := actors.Spawn(ctx, interpreterSpec(h.cfg, m.booted, facts))
+	pid, err := actors.Spawn(ctx, interpreterSpec(h.cfg, m.booted, facts, h.given(m.booted)))
 	if err != nil {
 		h.fail(ctx, err) // stopping closes the link
 		return

@@ -163,6 +163,10 @@ type Retire struct{}
 // DropHops asks the tree to drain every hop it has, and to stay.
 type DropHops struct{}
 
+// Expect tells the tree which closure new agents will be asked for first, as far as one can tell: first hops that are being dialed, and those to come
+// until it is told otherwise, send what it consists of without being asked. Hops behind an agent get it by way of that one's bundle.
+type Expect struct{ Closure wire.Digest }
+
 // Fetch asks the blobs service what a closure consists of. Reply: *Fetched, or *Unknown.
 type Fetch struct{ Closure wire.Digest }
 

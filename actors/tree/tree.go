@@ -21,9 +21,10 @@ type Config struct {
 	Heartbeat Heartbeat
 }
 
-// treeActor is the parent of all first hops. It accepts *OpenHop, *DropHops and *Drain.
+// treeActor is the parent of all first hops. It accepts *OpenHop, *Expect, *DropHops and *Drain.
 type treeActor struct {
 	cfg      *Config
+	expected *Expect // what agents to come are told; nil if nobody has said
 	draining bool
 }
 
@@ -35,7 +36,14 @@ func Spec(cfg *Config) actors.Spec {
 func (t *treeActor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *OpenHop:
-		spawnHop(ctx, t.cfg, t.cfg.Local, m, "")
+		if pid := spawnHop(ctx, t.cfg, t.cfg.Local, m, ""); pid != nil && t.expected != nil {
+			ctx.Send(pid, t.expected)
+		}
+	case *Expect:
+		t.expected = m
+		for _, c := range ctx.Children() {
+			ctx.Send(c, m)
+		}
 	case *DropHops:
 		for _, c := range ctx.Children() {
 			ctx.Send(c, &Drain{Reason: "nobody knows of it any more"})

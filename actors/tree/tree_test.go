@@ -109,6 +109,62 @@ func TestWhatOnlyPython2NeedsGoesToNoOther(t *testing.T) {
 	}
 }
 
+// What an agent is expected to be asked for goes ahead of its HELLO, and not again; what is for Python 2 alone does not.
+func TestWhatIsExpectedGoesAheadOfHello(t *testing.T) {
+	for name, late := range map[string]bool{"while it is dialed": true, "beforehand": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, Heartbeat{})
+			closure := wire.Sum([]byte("manifest"))
+			for i := range 12 {
+				content := []byte{byte(i)}
+				b.blobs[closure] = append(b.blobs[closure], &Blob{Digest: wire.Sum(content), Size: 1, Content: content})
+			}
+			b.python2 = map[wire.Digest]bool{b.blobs[closure][11].Digest: true}
+			var got []any
+			d := &treetest.Dialer{T: t, Label: "web1", Version: "3.11.2", Behind: true, Joined: &b.wg, Play: func(f *treetest.FarEnd) {
+				fr := f.Next()
+				for ; fr.Header.Kind() == wire.KindBlob; fr = f.Next() {
+					got = append(got, fr.Header.(wire.Blob).Size)
+				}
+				f.Send(fr.ID, wire.Result{}, nil)
+				treetest.UntilGone(f)
+			}}
+			wanted, open := &Expect{Closure: closure}, &OpenHop{Hop: &Hop{Key: "web1", Dialer: d}, Report: b.client}
+			if late {
+				b.say(b.tree, open)
+				b.say(b.tree, wanted)
+			} else {
+				b.say(b.tree, wanted)
+				b.say(b.tree, open)
+			}
+			b.say(expect[*HopReady](b).Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "module", Closure: closure, HasClosure: true}})
+			b.say(b.tree, &Expect{Closure: wire.Sum(nil)}) // of which one that has its agent takes no notice
+			if done := expect[*Done](b); done.Result.Status != wire.StatusOK {
+				t.Errorf("%+v", done.Result)
+			}
+			if diff := cmp.Diff([]any{11 * 5}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// An agent comes up whatever was expected: what nobody knows, or too little for a bundle.
+func TestExpectingInVain(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	few := wire.Sum([]byte("few"))
+	b.blobs[few] = []*Blob{{Digest: wire.Sum([]byte("x")), Size: 1, Content: []byte("x")}}
+	for i, closure := range []wire.Digest{wire.Sum(nil), few} {
+		b.say(b.tree, &Expect{Closure: closure})
+		hop := b.open(b.tree, fmt.Sprintf("ssh:web%d", i), func(f *treetest.FarEnd) {
+			f.Send(f.Next().ID, wire.Result{}, nil)
+			treetest.UntilGone(f)
+		})
+		b.say(hop.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "exec"}})
+		expect[*Done](b)
+	}
+}
+
 func TestUnknownClosureIsSaidSo(t *testing.T) {
 	b := newBench(t, Heartbeat{})
 	hop := b.open(b.tree, "ssh:web1", treetest.UntilGone)

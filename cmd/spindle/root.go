@@ -44,7 +44,7 @@ func (r *root) Receive(ctx actor.Context) {
 	case *services.Ready:
 		// Nobody reads these before the bridge lets the first worker in.
 		r.tree.Blobs, r.tree.Transfers = m.PIDs[0], m.PIDs[1]
-		r.bridge.Blobs, r.bridge.Connections = m.PIDs[0], m.PIDs[2]
+		r.bridge.Blobs, r.bridge.Connections, r.bridge.Tree = m.PIDs[0], m.PIDs[2], r.treePID
 		r.bridgePID = r.spawn(ctx, ansiblebridge.Spec(&r.bridge))
 	case *shutdown:
 		r.stopping = true

@@ -88,6 +88,8 @@ type Dialer struct {
 	Facts string
 	// Version is what it says of its Python; it may be empty.
 	Version string
+	// Behind has it wait for what is to be written behind the flight.
+	Behind bool
 	// Through says that others are to be connected to through this one.
 	Through bool
 	// Dials counts the dials, BareDials those that asked for no agent.
@@ -101,7 +103,7 @@ func (d *Dialer) Name() string { return d.Label }
 func (d *Dialer) Timeout() time.Duration { return 5 * time.Second }
 
 // Dial returns one half of a pipe whose other half is Play's.
-func (d *Dialer) Dial(ctx context.Context, _ transports.Spawner, _ transports.Program) (*transports.Booted, error) {
+func (d *Dialer) Dial(ctx context.Context, _ transports.Spawner, p transports.Program) (*transports.Booted, error) {
 	d.Dials.Add(1)
 	if d.Gate != nil {
 		select {
@@ -120,13 +122,22 @@ func (d *Dialer) Dial(ctx context.Context, _ transports.Spawner, _ transports.Pr
 		defer far.Close()
 		d.Play(&FarEnd{T: d.T, Conn: far, in: wire.NewReader(far)})
 	}()
+	if d.Behind {
+		select {
+		case frames := <-p.Behind:
+			_, _ = near.Write(frames)
+		case <-ctx.Done():
+			near.Close()
+			return nil, ctx.Err()
+		}
+	}
 	facts := []byte(d.Facts)
 	if d.Facts == "" {
 		facts, _ = json.Marshal(map[string]string{"python": "/usr/bin/python3", "hostname": "web1"})
 	}
 	return &transports.Booted{
 		Link: &link{Conn: near, done: make(chan struct{})}, Frames: wire.NewReader(near),
-		Hello: wire.Frame{Header: wire.Hello{Proto: wire.Proto, Role: "agent", Version: d.Version}, Body: facts}, How: "test",
+		Hello: wire.Frame{Header: wire.Hello{Proto: wire.Proto, Role: "agent", Version: d.Version}, Body: facts}, How: "test", Behind: d.Behind,
 	}, nil
 }
 

@@ -319,12 +319,15 @@ class _Result(object):
 
 
 def prepare(name, closure):
-    """In the parent: when the last of them has been put together, the multiplexer is told of all that a copy needs."""
+    """In the parent: when the last of them has been put together, the multiplexer is told of all that a copy needs. Returns the name for that, or None."""
     if name == _STAT or name in _FOLLOWING:
         _prepared[name] = closure
         if len(_prepared) == 1 + len(_FOLLOWING):
-            closure_mod.register(runtime.client(), Bundle(list(_prepared.values())))
+            whole = Bundle(list(_prepared.values()))
+            closure_mod.register(runtime.client(), whole)
             _prepared.clear()
+            return whole.digest
+    return None
 
 
 # Which copies

@@ -109,7 +109,8 @@ class Warmer(object):
 
 
 def put_together(modules, variables):
-    """Look up the closures of (name, path), and tell the multiplexer of them."""
+    """Look up the closures of (name, path), and tell the multiplexer of them, and of the last one that agents will be asked for it."""
+    last = None
     for name, path in modules:
         try:
             closure = closure_mod.lookup(str.__str__(name), path, variables)
@@ -118,6 +119,12 @@ def put_together(modules, variables):
             full = closure_mod.complete(closure, name, path, variables)
             if not closure_mod.registered(full):
                 closure_mod.register(runtime.client(), full)
-            composite.prepare(str.__str__(name), full)  # also one that was registered by another name
+                last = full.digest
+            last = composite.prepare(str.__str__(name), full) or last  # also one that was registered by another name
         except Exception as e:  # the worker will meet it again, and report it as the task's
             log.debug('not put together: %s: %r' % (name, e))
+    if last is not None:
+        try:
+            runtime.client().call('expect', closure=last, noreply=True)
+        except Exception as e:  # as above
+            log.debug('not expected: %r' % (e,))
