@@ -390,6 +390,14 @@ func (s *connections) onReset(ctx actor.Context, sender *actor.PID, m *Reset) {
 	}
 	sys, left := actors.SystemOf(ctx), len(stop)
 	for _, e := range stop {
+		// What others are at there goes on, as it does in stock Ansible, whose master process takes nothing new and stays for what is open.
+		if s.heldByOthers(sender, e) {
+			s.part(ctx, e)
+			if left--; left == 0 {
+				ctx.Send(sender, &ResetDone{Key: m.Key})
+			}
+			continue
+		}
 		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], func() {
 			if left--; left == 0 {
 				sys.Send(sender, &ResetDone{Key: m.Key})

@@ -86,6 +86,33 @@ func (s *connections) held() map[*entry]bool {
 	return held
 }
 
+// heldByOthers says whether anybody but a requester holds an entry or one below it.
+func (s *connections) heldByOthers(requester *actor.PID, e *entry) bool {
+	below := s.below(e)
+	for id, p := range s.pinned {
+		for _, way := range p.ways {
+			if id != requester.Id && slices.ContainsFunc(way, func(w *entry) bool { return w == e || slices.Contains(below, w) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// below lists what stands behind an entry.
+func (s *connections) below(e *entry) (found []*entry) {
+	for again := true; again; {
+		again = false
+		for _, c := range s.entries {
+			above := s.entries[c.parent]
+			if above != nil && (above == e || slices.Contains(found, above)) && !slices.Contains(found, c) {
+				found, again = append(found, c), true
+			}
+		}
+	}
+	return found
+}
+
 // parting is an entry, with all below it, that is to go as soon as nobody holds any of it.
 type parting struct {
 	entry *entry
@@ -97,16 +124,7 @@ func (s *connections) part(ctx actor.Context, e *entry) {
 	if e.hop == nil || e.state != ready {
 		return
 	}
-	p := parting{entry: e}
-	for again := true; again; {
-		again = false
-		for _, c := range s.entries {
-			above := s.entries[c.parent]
-			if above != nil && (above == e || slices.Contains(p.below, above)) && !slices.Contains(p.below, c) {
-				p.below, again = append(p.below, c), true
-			}
-		}
-	}
+	p := parting{entry: e, below: s.below(e)}
 	s.close(e)
 	s.parting = append(s.parting, p)
 	s.settle(ctx)

@@ -2,6 +2,7 @@ package connections
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,34 @@ func TestAContextInUseStaysUntilItsHoldersAreDone(t *testing.T) {
 		_ = acquire(c)
 		if d.Dials.Load() != 2 {
 			t.Error("the new one is not shared")
+		}
+	})
+}
+
+// A reset takes nothing from those who are at work over the same connection: another host's task that is delegated, say. Whoever asks next gets a new one.
+func TestAResetLeavesOthersAlone(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.host("ssh:web1", treetest.UntilGone)
+		l.account("root")
+		other, p := l.Probe("other"), l.Probe("worker")
+		theirs := l.acquire(other, false, "ssh:web1", "sudo:root")
+		mine := l.acquire(p, false, "ssh:web1")
+		p.Request(l.conns, &Reset{Key: 2, Context: mine.Target.Name})
+		actorstest.Expect[*ResetDone](p)
+		actorstest.Settle()
+		next := l.acquire(p, false, "ssh:web1")
+		if next.Target.Interpreter.Id == mine.Target.Interpreter.Id {
+			t.Error("the old connection was given out again")
+		}
+		if !slices.Contains(l.Paths(), theirs.Target.Interpreter.Id) {
+			t.Errorf("what another one holds is gone: %v", l.Paths())
+		}
+		other.Request(l.conns, &Forget{Requester: other.PID()})
+		time.Sleep(time.Minute)
+		for _, gone := range []string{theirs.Target.Interpreter.Id, mine.Target.Interpreter.Id} {
+			if slices.Contains(l.Paths(), gone) {
+				t.Errorf("still there: %s", gone)
+			}
 		}
 	})
 }
