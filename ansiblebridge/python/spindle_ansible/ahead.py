@@ -93,8 +93,8 @@ class Loop(flight_mod.Flight):
         return item.outcome
 
     def _fill(self, original, current):
-        """Begin as many items as may be ahead: in bursts, as one packet is cheaper than many."""
-        if len(self.under_way) > self._limit // 2:
+        """Begin as many items as may be ahead: in bursts, as one packet is cheaper than many, and early, as the target may be far away."""
+        if len(self.under_way) > self._limit * 3 // 4:
             return
         while self._next < len(self.items) and len(self.under_way) < self._limit and not (self._stopped or self.held()):
             item = self._item(original, current)
