@@ -76,6 +76,7 @@ class Connection(ConnectionBase):
             for name in ('_options', '_origins'):
                 if isinstance(plugin.__dict__.get(name), dict):
                     setattr(plugin, name, dict(plugin.__dict__[name]))
+        twin._shell.tmpdir = None  # this one's task may be under way in its own
         twin._spindle_session = self.spindle.twin(twin)
         return twin
 

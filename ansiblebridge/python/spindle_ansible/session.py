@@ -94,6 +94,7 @@ class Session(object):
         twin.queue = files.Queue()
         twin.depth = 0
         twin.gone = None
+        twin.lent = twin.no_tty = False
         twin._used = set()
         return twin
 

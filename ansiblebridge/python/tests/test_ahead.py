@@ -1,4 +1,5 @@
 """Loops whose items are begun ahead, over the stand-in multiplexer: what is sent when, and that nothing of it can be seen."""
+import os
 import re
 import unittest
 
@@ -44,6 +45,18 @@ class AheadTest(PlaybookCase):
     - debug: {msg: "{{ out.results | map(attribute='stdout') | join(',') }}"}
 """)
         self.assertIn('1,0,0,0', self.output)
+
+    def test_each_copy_has_a_directory_of_its_own(self):
+        self.play("""
+    - copy: {content: "{{ item }}", dest: "{{ playbook_dir }}/{{ item }}", mode: "0600"}
+      loop: [a, b, c, d, e]
+    - copy: {src: "{{ playbook_dir }}/{{ item }}", dest: "{{ playbook_dir }}/{{ item }}2", mode: "0600", validate: "test -s %s"}
+      loop: [a, b, c, d, e]
+""")
+        for name in 'abcde':
+            for suffix in ('', '2'):
+                with open(os.path.join(self.directory, name + suffix)) as f:
+                    self.assertEqual(f.read(), name)
 
     def test_each_item_tries_to_connect_where_none_can(self):
         calls = self.play("""
