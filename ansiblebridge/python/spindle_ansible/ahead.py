@@ -23,6 +23,7 @@ class Loop(flight_mod.Flight):
         self.items = items
         self.scan = scan
         self.templates = {}  # what was found of files
+        self.contexts = {}  # an item that cannot have another one's connection object (2.10) need not ask where that leads
         self.op = independence.call_of(executor._task)
         self.origin = executors.Origin(executor)
         self._stopped = False  # the rest is run as ever
