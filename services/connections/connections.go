@@ -388,21 +388,16 @@ func (s *connections) onReset(ctx actor.Context, sender *actor.PID, m *Reset) {
 		ctx.Send(sender, &ResetDone{Key: m.Key})
 		return
 	}
-	sys, left := actors.SystemOf(ctx), len(stop)
+	done, late := s.countdown(ctx, sender, m.Key, len(stop))
 	for _, e := range stop {
+		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], done)
 		// What others are at there goes on, as it does in stock Ansible, whose master process takes nothing new and stays for what is open.
 		if s.heldByOthers(sender, e) {
+			s.release(ctx, sender, e)
 			s.part(ctx, e)
-			if left--; left == 0 {
-				ctx.Send(sender, &ResetDone{Key: m.Key})
-			}
+			actors.After(ctx, resetGrace, late)
 			continue
 		}
-		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], func() {
-			if left--; left == 0 {
-				sys.Send(sender, &ResetDone{Key: m.Key})
-			}
-		})
 		s.close(e)
 		ctx.Send(e.hop, &tree.Drain{Reason: "reset"})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"spindle/actors/actorstest"
 	"spindle/actors/tree/treetest"
@@ -74,6 +75,7 @@ func TestWhatMeansTheSameIsTheSame(t *testing.T) {
 		}
 		// What is reset under one name is reset.
 		a.Request(l.conns, &Reset{Key: 9, Hops: stack("ssh:web1")})
+		time.Sleep(resetGrace) // others hold it
 		actorstest.Expect[*ResetDone](a)
 		if l.acquire(a, false, "ssh:b"); l.dialers["ssh:b"].Dials.Load()+l.dialers["ssh:web1"].Dials.Load() != 2 {
 			t.Error("the connection was not reset under its other name")

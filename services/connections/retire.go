@@ -19,6 +19,9 @@ const DefaultMaxInterpreters = 20
 // retireGrace is how long somebody waits for accounts that are to be given up and are in use.
 const retireGrace = 5 * time.Second
 
+// resetGrace is how long a reset waits for what others hold: the socket of one who has ended may not be known to be closed yet.
+const resetGrace = time.Second
+
 // pinsMost is how many ways one requester can hold at a time: a task has one connection, few have two.
 const pinsMost = 4
 
@@ -198,27 +201,32 @@ func (s *connections) onRetire(ctx actor.Context, sender *actor.PID, m *Retire) 
 			going = append(going, e)
 		}
 	}
-	sys, left := actors.SystemOf(ctx), len(going)
-	done := func() {
-		if left--; left == 0 {
-			sys.Send(sender, &ResetDone{Key: m.Key})
-		}
-	}
-	if left == 0 {
-		left = 1
-		done()
+	if len(going) == 0 {
+		ctx.Send(sender, &ResetDone{Key: m.Key})
 		return
 	}
+	done, late := s.countdown(ctx, sender, m.Key, len(going))
 	for _, e := range going {
 		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], done)
 		s.part(ctx, e)
 	}
-	actors.After(ctx, retireGrace, &retireLate{done: func() {
+	actors.After(ctx, retireGrace, late)
+}
+
+// countdown answers ResetDone when done was called so many times, or late has come.
+func (s *connections) countdown(ctx actor.Context, sender *actor.PID, key uint32, left int) (done func(), late *retireLate) {
+	sys := actors.SystemOf(ctx)
+	done = func() {
+		if left--; left == 0 {
+			sys.Send(sender, &ResetDone{Key: key})
+		}
+	}
+	return done, &retireLate{done: func() {
 		if left > 0 {
 			left = 1
 			done()
 		}
-	}})
+	}}
 }
 
 // retireLate ends the wait for accounts that do not go.

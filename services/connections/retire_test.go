@@ -140,8 +140,8 @@ func TestAResetLeavesOthersAlone(t *testing.T) {
 		theirs := l.acquire(other, false, "ssh:web1", "sudo:root")
 		mine := l.acquire(p, false, "ssh:web1")
 		p.Request(l.conns, &Reset{Key: 2, Context: mine.Target.Name})
+		time.Sleep(resetGrace)
 		actorstest.Expect[*ResetDone](p)
-		actorstest.Settle()
 		next := l.acquire(p, false, "ssh:web1")
 		if next.Target.Interpreter.Id == mine.Target.Interpreter.Id {
 			t.Error("the old connection was given out again")
