@@ -36,7 +36,10 @@ def look(action, find, directory, independent=None):
     except Exception:  # the action will meet it again
         plain = False
     if not plain:
+        ahead = item.others()
         item.wait()
+        if ahead and not strict:
+            raise flight.Again()  # its text may look at their results, which the variables that it began with lack
     item.looked = True
 
 

@@ -58,6 +58,21 @@ class AheadTest(PlaybookCase):
                 with open(os.path.join(self.directory, name + suffix)) as f:
                     self.assertEqual(f.read(), name)
 
+    def test_a_text_that_looks_at_the_result_before_sees_it(self):
+        for name, text in (('plain', 'plain'), ('look', "{{ out.dest | default('nothing') | basename }}")):
+            with open(os.path.join(self.directory, name + '.j2'), 'w') as f:
+                f.write(text)
+        self.play("""
+    - template: {src: "{{ item.split('-')[0] }}.j2", dest: "{{ playbook_dir }}/{{ item }}", mode: "0600"}
+      loop: [plain-1, look-2, plain-3, plain-4, look-5, look-6, plain-7]
+      register: out
+""")
+        found = {}
+        for name in ('look-2', 'look-5', 'look-6'):
+            with open(os.path.join(self.directory, name)) as f:
+                found[name] = f.read()
+        self.assertEqual(found, {'look-2': 'plain-1', 'look-5': 'plain-4', 'look-6': 'look-5'})
+
     def test_each_item_tries_to_connect_where_none_can(self):
         calls = self.play("""
     - command: echo {{ item }}
