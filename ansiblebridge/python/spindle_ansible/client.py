@@ -9,11 +9,11 @@ was open on it.
 import errno
 import json
 import os
-import select
 import socket
 import time
 import zlib
 
+from spindle_ansible import waiting
 from spindle_ansible import wire
 
 # How long a multiplexer is tried again that was just started and may not listen yet, or is busy and has a full backlog.
@@ -163,7 +163,7 @@ class Client(object):
     def arrived(self, call_id):
         """Whether the end of a call that has begun may be here."""
         call = self._open.get(call_id)
-        return call is None or call.result is not None or bool(select.select([self._sock], [], [], 0)[0])
+        return call is None or call.result is not None or waiting.readable(self._sock, 0)
 
     def cancel(self, call_id, reason):
         """End a call that has begun. Whatever comes of it is passed over."""

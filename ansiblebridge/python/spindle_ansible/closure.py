@@ -8,7 +8,6 @@ import datetime
 import hashlib
 import json
 import os
-import select
 import threading
 
 import ansible
@@ -21,6 +20,7 @@ from spindle_ansible import compat
 from spindle_ansible import fallbacks
 from spindle_ansible import leaner
 from spindle_ansible import log
+from spindle_ansible import waiting
 from spindle_ansible import wire
 
 # Files of which a real archive on the target's disk is needed: they start another interpreter.
@@ -150,7 +150,7 @@ class Promise(object):
             if not promised():
                 return
             os.close(self._hold)
-            if not select.select([self._wait], [], [], PARENT_SECONDS)[0]:
+            if not waiting.readable(self._wait, PARENT_SECONDS):
                 log.debug('the parent does not get ready with its closures')
             os.close(self._wait)
             _promised = None

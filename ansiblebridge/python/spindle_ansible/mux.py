@@ -7,7 +7,6 @@ ansible-playbook ends it too.
 import atexit
 import errno
 import os
-import select
 import shutil
 import signal
 import socket
@@ -20,6 +19,7 @@ import uuid
 
 from spindle_ansible import client as client_mod
 from spindle_ansible import log
+from spindle_ansible import waiting
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -183,7 +183,7 @@ class Multiplexer(object):
         said = b''
         while b'\n' not in said:
             left = limit - time.monotonic()
-            if left <= 0 or not select.select([self._lifeline], [], [], left)[0]:
+            if left <= 0 or not waiting.readable(self._lifeline, left):
                 raise Unavailable('%s serve did not become ready within %d seconds.' % (self.binary, seconds))
             try:
                 data = self._lifeline.recv(64)
@@ -225,7 +225,7 @@ class Multiplexer(object):
         self._lifeline.close()
         self._lifeline = None
         try:
-            self.process.wait(END_SECONDS)
+            self._await(END_SECONDS)
         except subprocess.TimeoutExpired:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -236,6 +236,20 @@ class Multiplexer(object):
         remove_quietly(self._claim)
         remove_quietly(self.path)
         remove_quietly(os.path.dirname(self.path), os.rmdir)
+
+    def _await(self, seconds):
+        """Wait for its end. Where the system can tell of it (Linux 5.3, Python 3.9), nothing is asked again and again."""
+        try:
+            end = os.pidfd_open(self.process.pid)
+        except (AttributeError, OSError):
+            self.process.wait(seconds)
+            return
+        try:
+            if not waiting.readable(end, seconds):
+                raise subprocess.TimeoutExpired(self.process.args, seconds)
+        finally:
+            os.close(end)
+        self.process.wait()
 
     def _last_words(self):
         """The last line that it wrote, for an error text."""

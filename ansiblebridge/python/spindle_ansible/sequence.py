@@ -13,7 +13,6 @@ as ever. docs/decisions/0026 says why this shows in no result.
 import contextvars
 import json
 import os
-import select
 
 from spindle_ansible import client as client_mod
 from spindle_ansible import closure as closure_mod
@@ -22,6 +21,7 @@ from spindle_ansible import independence
 from spindle_ansible import log
 from spindle_ansible import runtime
 from spindle_ansible import settings
+from spindle_ansible import waiting
 from spindle_ansible import wire
 from spindle_ansible import workers
 
@@ -102,7 +102,7 @@ class Sequence(workers.Carrier):
 
     def asked(self):
         """Wait until the parent wants the next result; False if it does not."""
-        while not select.select([self._asked], [], [], LOOK_SECONDS)[0]:
+        while not waiting.readable(self._asked, LOOK_SECONDS):
             if os.getppid() != self._parent:
                 return False
         return bool(os.read(self._asked, 1))
