@@ -18,6 +18,8 @@ const (
 	nearAddress  = "10.97.0.1/30"
 	farAddress   = "10.97.0.2/30"
 	hostsNetwork = "10.98.0.0/16"
+	nearHardware = "02:00:00:00:00:01"
+	farHardware  = "02:00:00:00:00:02"
 	// Device is the controller's end of a line.
 	Device = "line0"
 )
@@ -39,7 +41,8 @@ type LineOptions struct {
 //
 // Without delay and limit the cable is the kernel's own (veth). Otherwise it is a pair of TAP devices with this program between, which holds
 // every packet back for as long as the line is long. What is under way is not limited, so the delay alone limits no throughput: that is up to
-// the windows of TCP and SSH, as it is on a real line.
+// the windows of TCP and SSH, as it is on a real line. Both ends know each other's hardware address, since no real line is so long that it would take
+// a round trip to ask for that.
 type Line struct{ *child }
 
 // SpawnLine starts a line.
@@ -79,10 +82,14 @@ func serveLine(wish string) error {
 		args string
 	}{
 		{nil, "link set lo up"},
+		{nil, "link set " + Device + " address " + nearHardware},
+		{far, "link set eth0 address " + farHardware},
 		{nil, "addr add " + nearAddress + " dev " + Device},
 		{nil, "link set " + Device + " txqueuelen 10000 up"},
 		{far, "addr add " + farAddress + " dev eth0"},
 		{far, "link set eth0 txqueuelen 10000 up"},
+		{nil, "neigh replace " + strings.TrimSuffix(farAddress, "/30") + " lladdr " + farHardware + " dev " + Device + " nud permanent"},
+		{far, "neigh replace " + strings.TrimSuffix(nearAddress, "/30") + " lladdr " + nearHardware + " dev eth0 nud permanent"},
 		{nil, "route add " + hostsNetwork + " via " + strings.TrimSuffix(farAddress, "/30")},
 	} {
 		if err := ip(one.in, one.args); err != nil {
