@@ -56,7 +56,7 @@ type conversation struct {
 	mask   mask
 	flight []byte
 	agent  wire.Blob // what flight begins with
-	behind <-chan []byte
+	behind <-chan wire.Frame
 	nonce  string
 	noPy   string // error text if there is no Python
 	side   *sideLog
@@ -249,9 +249,15 @@ func (c *conversation) follow() error {
 		return nil
 	}
 	select {
-	case frames := <-c.behind:
+	case frame := <-c.behind:
 		c.followed = true
-		_, err := c.link.Write(frames)
+		head, err := wire.AppendHead(nil, frame)
+		if err != nil {
+			return err
+		}
+		if _, err = c.link.Write(head); err == nil {
+			_, err = c.link.Write(frame.Body) // not copied: many links may be sent the same
+		}
 		return err
 	case <-c.heard:
 		return nil

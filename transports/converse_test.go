@@ -92,13 +92,16 @@ func TestFarEndTalksFirst(t *testing.T) {
 	}
 }
 
+// needed is what an agent is going to need.
+var needed = wire.Frame{Header: wire.Blob{Digest: wire.Sum([]byte("code")), Size: 4}, Body: []byte("code")}
+
 // What an agent is going to need goes behind the flight once the agent is there to read it, if that is known before it has said HELLO.
 func TestWhatIsNeededGoesBehindTheFlight(t *testing.T) {
 	for name, known := range map[string]bool{"known": true, "not known in time": false} {
 		t.Run(name, func(t *testing.T) {
-			behind := make(chan []byte, 1)
+			behind := make(chan wire.Frame, 1)
 			if known {
-				behind <- []byte("needed")
+				behind <- needed
 			}
 			p := boot
 			p.Behind = behind
@@ -106,9 +109,8 @@ func TestWhatIsNeededGoesBehindTheFlight(t *testing.T) {
 				f.takeFlight()
 				say(f.out, "%s", markerLine)
 				if known {
-					got := make([]byte, len("needed"))
-					if _, err := io.ReadFull(f.in, got); err != nil || string(got) != "needed" {
-						t.Errorf("behind the flight: %q, %v", got, err)
+					if got, err := wire.NewReader(f.in).Next(); err != nil || got.Header != needed.Header || string(got.Body) != "code" {
+						t.Errorf("behind the flight: %+v, %v", got, err)
 					}
 				}
 				say(f.out, "%s", helloFrame())
@@ -120,7 +122,7 @@ func TestWhatIsNeededGoesBehindTheFlight(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			behind <- []byte("late")
+			behind <- needed
 			if b.Behind != known {
 				t.Errorf("said to be written: %v", b.Behind)
 			}
@@ -131,8 +133,8 @@ func TestWhatIsNeededGoesBehindTheFlight(t *testing.T) {
 
 // Whatever else is at the far end is sent nothing that was meant for an agent.
 func TestWhatIsNeededWaitsForTheAgent(t *testing.T) {
-	behind := make(chan []byte, 1)
-	behind <- []byte("needed")
+	behind := make(chan wire.Frame, 1)
+	behind <- needed
 	p := boot
 	p.Behind = behind
 	_, err := transports.Converse(t.Context(), program(t, false, func(f far) transports.Exit {

@@ -137,9 +137,9 @@ type Program struct {
 	// Agent names what the flight begins with, for links that can get it from elsewhere ([Splicer]): its first Agent.Size
 	// bytes, as they are. Zero if that is nothing.
 	Agent wire.Blob
-	// Behind may give frames that are written behind the flight, if it does before HELLO has come: what the agent is known to
-	// need soon, for a round trip less. [Booted.Behind] says whether they were. It holds one value at most; nil gives nothing.
-	Behind <-chan []byte
+	// Behind may give a frame that is written behind the flight, if it does before HELLO has come: what the agent is known to
+	// need soon, for a round trip less. [Booted.Behind] says whether it was. It gives one at most, and nothing if it is nil.
+	Behind <-chan wire.Frame
 	// Nonce is the word in the marker lines of protocol.md §5.
 	Nonce string
 	// Candidates names the Pythons that the script tries, for the error text if none exists.

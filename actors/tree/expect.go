@@ -16,14 +16,14 @@ type bundled struct {
 // onExpect finds out what an agent that is being dialed will lack of a closure. It has nothing yet, so that is all; what is too large for a bundle,
 // or for Python 2 alone, can wait until it is asked for.
 func (h *hop) onExpect(ctx actor.Context, m *Expect) {
-	if h.behind != nil && h.interp == nil && h.expected == nil {
+	if h.behind != nil && h.expected == nil {
 		h.expected = &bundled{}
 		ctx.Request(h.cfg.Blobs, &Fetch{Closure: m.Closure})
 	}
 }
 
 func (h *hop) onFetched(ctx actor.Context, m *Fetched) {
-	if h.interp != nil {
+	if h.behind == nil {
 		return
 	}
 	l := lacking(m, func(b BlobSize) bool { return b.Python2 })
@@ -36,14 +36,9 @@ func (h *hop) onFetched(ctx actor.Context, m *Fetched) {
 // onLoaded hands the bundle to the dial. If HELLO has come meanwhile, nobody takes it.
 func (h *hop) onLoaded(ctx actor.Context, m *Loaded) {
 	for _, b := range m.Blobs {
-		if h.interp != nil || b.Digest != h.expected.bundle {
-			continue
+		if h.behind != nil && b.Digest == h.expected.bundle {
+			h.behind <- wire.Frame{Header: wire.Blob{Digest: b.Digest, Size: b.Size, Encoding: b.Encoding}, Body: b.Content} // there is room: it is given once
 		}
-		frame, err := wire.Append(nil, wire.Frame{Header: wire.Blob{Digest: b.Digest, Size: b.Size, Encoding: b.Encoding}, Body: b.Content})
-		if err != nil { // too large for one frame
-			return
-		}
-		h.behind <- frame // there is room: it is given once
 	}
 }
 

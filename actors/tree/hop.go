@@ -9,6 +9,7 @@ import (
 
 	"spindle/actors"
 	"spindle/transports"
+	"spindle/transports/wire"
 )
 
 // hop is one way to an account.
@@ -31,8 +32,8 @@ type hop struct {
 	interp *actor.PID // or shell
 	// reported is set once Report has been told how the dial ended.
 	reported bool
-	behind   chan []byte // what the agent is sent before it has said HELLO; nil if nothing is
-	expected *bundled    // what that is
+	behind   chan wire.Frame // what the agent is sent before it has said HELLO; nil if nothing is, or it has
+	expected *bundled        // what that is
 }
 
 // Interrupted is the contract's text (§1.10) for a hop that goes away under an attempt to set it, or one below it, up.
@@ -89,7 +90,7 @@ func (h *hop) onStarted(ctx actor.Context) {
 	boot.Silence = 3 * h.cfg.Heartbeat.Silence()
 	program := h.cfg.Program(boot)
 	if h.host == "" {
-		h.behind = make(chan []byte, 1)
+		h.behind = make(chan wire.Frame, 1)
 		program.Behind = h.behind
 	}
 	dial(ctx, h.spec.Dialer, h.via, program)
@@ -117,6 +118,7 @@ func (h *hop) onDialed(ctx actor.Context, m *dialed) {
 		h.fail(ctx, err) // stopping closes the link
 		return
 	}
+	h.behind, h.expected = nil, nil
 	m.take()
 	h.up(ctx, "ready", &HopReady{
 		Interpreter: pid, Facts: json.RawMessage(m.booted.Hello.Body), Host: facts.Hostname, How: m.booted.How, Why: m.booted.Why,

@@ -124,8 +124,12 @@ func (d *Dialer) Dial(ctx context.Context, _ transports.Spawner, p transports.Pr
 	}()
 	if d.Behind {
 		select {
-		case frames := <-p.Behind:
-			_, _ = near.Write(frames)
+		case frame := <-p.Behind:
+			written, err := wire.Append(nil, frame)
+			if err != nil {
+				d.T.Error(err)
+			}
+			_, _ = near.Write(written)
 		case <-ctx.Done():
 			near.Close()
 			return nil, ctx.Err()
