@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Ways of reaching a host.
@@ -97,12 +99,11 @@ func (d *Dialer) chain(ctx context.Context, options, file []string, host string,
 		return nil, reason("proxyjump leads in a circle")
 	}
 	exe := d.settings.sshPath
-	base, err := d.resolver.baseline(ctx, exe)
-	if err != nil {
-		return nil, err
-	}
-	c, err := d.resolver.resolve(ctx, exe, options, host)
-	if err != nil {
+	var base, c *config
+	var both errgroup.Group // each takes as long as ssh takes to start
+	both.Go(func() (err error) { base, err = d.resolver.baseline(ctx, exe); return err })
+	both.Go(func() (err error) { c, err = d.resolver.resolve(ctx, exe, options, host); return err })
+	if err := both.Wait(); err != nil {
 		return nil, err
 	}
 	prefix := ""
