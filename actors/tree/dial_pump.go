@@ -8,6 +8,7 @@ import (
 
 	"spindle/actors"
 	"spindle/transports"
+	"spindle/transports/wire"
 )
 
 // dialed is the dial pump's result. The pump keeps the link until the hop takes it, so that a hop which stops in between
@@ -21,6 +22,19 @@ type dialed struct {
 
 // take makes the link the caller's. It may be called once.
 func (d *dialed) take() { close(d.taken) }
+
+// behind is the way to a dial that runs, for one frame that it is to write behind its flight.
+type behind struct{ frame chan wire.Frame }
+
+// newBehind makes the way, and has the program's dial look there.
+func newBehind(p *transports.Program) *behind {
+	b := &behind{frame: make(chan wire.Frame, 1)}
+	p.Behind = b.frame
+	return b
+}
+
+// give hands the frame over. It may be called once, and nobody has to take it.
+func (b *behind) give(f wire.Frame) { b.frame <- f }
 
 // dial starts the pump; its owner gets *dialed.
 func dial(ctx actor.Context, d transports.Dialer, via transports.Spawner, program transports.Program) {

@@ -37,7 +37,7 @@ func (h *hop) onFetched(ctx actor.Context, m *Fetched) {
 func (h *hop) onLoaded(ctx actor.Context, m *Loaded) {
 	for _, b := range m.Blobs {
 		if h.behind != nil && b.Digest == h.expected.bundle {
-			h.behind <- wire.Frame{Header: wire.Blob{Digest: b.Digest, Size: b.Size, Encoding: b.Encoding}, Body: b.Content} // there is room: it is given once
+			h.behind.give(wire.Frame{Header: wire.Blob{Digest: b.Digest, Size: b.Size, Encoding: b.Encoding}, Body: b.Content})
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"spindle/actors"
 	"spindle/transports"
-	"spindle/transports/wire"
 )
 
 // hop is one way to an account.
@@ -32,8 +31,8 @@ type hop struct {
 	interp *actor.PID // or shell
 	// reported is set once Report has been told how the dial ended.
 	reported bool
-	behind   chan wire.Frame // what the agent is sent before it has said HELLO; nil if nothing is, or it has
-	expected *bundled        // what that is
+	behind   *behind  // for what the agent is sent before it has said HELLO; nil if nothing is, or it has
+	expected *bundled // what that is
 }
 
 // Interrupted is the contract's text (§1.10) for a hop that goes away under an attempt to set it, or one below it, up.
@@ -90,8 +89,7 @@ func (h *hop) onStarted(ctx actor.Context) {
 	boot.Silence = 3 * h.cfg.Heartbeat.Silence()
 	program := h.cfg.Program(boot)
 	if h.host == "" {
-		h.behind = make(chan wire.Frame, 1)
-		program.Behind = h.behind
+		h.behind = newBehind(&program)
 	}
 	dial(ctx, h.spec.Dialer, h.via, program)
 }
