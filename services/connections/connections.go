@@ -392,8 +392,8 @@ func (s *connections) onReset(ctx actor.Context, sender *actor.PID, m *Reset) {
 	for _, e := range stop {
 		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], done)
 		// What others are at there goes on, as it does in stock Ansible, whose master process takes nothing new and stays for what is open.
-		if s.heldByOthers(sender, e) {
-			s.release(ctx, sender, e)
+		s.release(ctx, sender, e)
+		if (parting{e, s.below(e)}).held(s.held()) {
 			s.part(ctx, e)
 			actors.After(ctx, resetGrace, late)
 			continue

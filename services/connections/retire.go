@@ -89,19 +89,6 @@ func (s *connections) held() map[*entry]bool {
 	return held
 }
 
-// heldByOthers says whether anybody but a requester holds an entry or one below it.
-func (s *connections) heldByOthers(requester *actor.PID, e *entry) bool {
-	below := s.below(e)
-	for id, p := range s.pinned {
-		for _, way := range p.ways {
-			if id != requester.Id && slices.ContainsFunc(way, func(w *entry) bool { return w == e || slices.Contains(below, w) }) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // below lists what stands behind an entry.
 func (s *connections) below(e *entry) (found []*entry) {
 	for again := true; again; {
@@ -122,6 +109,11 @@ type parting struct {
 	below []*entry
 }
 
+// held says whether any of it is among what is held.
+func (p parting) held(held map[*entry]bool) bool {
+	return held[p.entry] || slices.ContainsFunc(p.below, func(e *entry) bool { return held[e] })
+}
+
 // part gives an entry up: new requests dial anew at once, and it goes when its holders are done with it.
 func (s *connections) part(ctx actor.Context, e *entry) {
 	if e.hop == nil || e.state != ready {
@@ -140,7 +132,7 @@ func (s *connections) settle(ctx actor.Context) {
 	}
 	held := s.held()
 	s.parting = slices.DeleteFunc(s.parting, func(p parting) bool {
-		if held[p.entry] || slices.ContainsFunc(p.below, func(e *entry) bool { return held[e] }) {
+		if p.held(held) {
 			return false
 		}
 		ctx.Send(p.entry.hop, &tree.Retire{})
