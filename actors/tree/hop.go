@@ -9,6 +9,7 @@ import (
 
 	"spindle/actors"
 	"spindle/transports"
+	"spindle/transports/wire"
 )
 
 // hop is one way to an account.
@@ -31,8 +32,8 @@ type hop struct {
 	interp *actor.PID // or shell
 	// reported is set once Report has been told how the dial ended.
 	reported bool
-	behind   *behind  // for what the agent is sent before it has said HELLO; nil if nothing is, or it has
-	expected *bundled // what that is
+	behind   *behind       // for what the agent is sent before it has said HELLO; nil if nothing is, or it has
+	expected []wire.Digest // what that is: a bundle, and what is in it; nil if nobody has said
 }
 
 // Interrupted is the contract's text (§1.10) for a hop that goes away under an attempt to set it, or one below it, up.
@@ -111,7 +112,10 @@ func (h *hop) onDialed(ctx actor.Context, m *dialed) {
 		}))
 		return
 	}
-	pid, err := actors.Spawn(ctx, interpreterSpec(h.cfg, m.booted, facts, h.given(m.booted)))
+	if !m.booted.Behind {
+		h.expected = nil
+	}
+	pid, err := actors.Spawn(ctx, interpreterSpec(h.cfg, m.booted, facts, h.expected))
 	if err != nil {
 		h.fail(ctx, err) // stopping closes the link
 		return

@@ -87,17 +87,15 @@ type hello struct {
 	Agent string `json:"agent"`
 }
 
-func interpreterSpec(cfg *Config, b *transports.Booted, facts hello, given *bundled) actors.Spec {
+// interpreterSpec describes the conversation with an agent that has been given some blobs already.
+func interpreterSpec(cfg *Config, b *transports.Booted, facts hello, given []wire.Digest) actors.Spec {
 	name := path.Base(facts.Python)
 	present := map[wire.Digest]bool{}
 	if d, err := wire.ParseDigest(facts.Agent); err == nil {
 		present[d] = true
 	}
-	if given != nil {
-		present[given.bundle] = true
-		for _, d := range given.parts {
-			present[d] = true
-		}
+	for _, d := range given {
+		present[d] = true
 	}
 	if facts.Python == "" || name == "." || name == "/" {
 		name = "python"
