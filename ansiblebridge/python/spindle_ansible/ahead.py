@@ -76,7 +76,7 @@ class Loop(flight_mod.Flight):
         if not self.under_way:
             return original(self.executor, *args, **kwargs)
         item = self.under_way[0]
-        early = item.state == flight_mod.DONE and not item.lead  # it was skipped, or has failed, without a call
+        early = item.state == flight_mod.DONE  # it was skipped, or has failed, without a call
         while item.state != flight_mod.DONE:
             if item.state == flight_mod.SENT:
                 self._fill(original, current)
@@ -108,7 +108,7 @@ class Loop(flight_mod.Flight):
         if item is not None:
             self.lead(item)
             if item.state == flight_mod.SENT:
-                self.origin.lent = item.attempt.executor._connection
+                self.executor._connection = item.attempt.executor._connection  # where those behind it find one to go by
             else:
                 self._cold = False
 

@@ -39,6 +39,14 @@ def task_variables(executor):
     return _TaskContext.current().task_vars if _PARAMETERS == _CONTEXT else executor._job_vars
 
 
+def connection_of(executor):
+    """A connection for another item, like the one that the executor has; None if it is to make its own."""
+    real = executor._connection
+    if not connection_mod.is_ours(real) or not real.spindle.connected:
+        return None
+    return real.spindle_twin()
+
+
 def settled(executor):
     """Whether the first item of a loop finds out nothing about its host that those behind it would have to know."""
     python = settings.interpreter(task_variables(executor), None)
@@ -81,14 +89,6 @@ class Origin(object):
         self.executor = executor
         self.task = executor._task
         self.play_context = executor._play_context
-        self.lent = None  # the connection of an item whose turn it is
-
-    def connection(self):
-        """A connection for another item, like the one there is; None if it is to make its own."""
-        for real in (self.executor._connection, self.lent):
-            if connection_mod.is_ours(real) and real.spindle.connected:
-                return real.spindle_twin()
-        return None
 
     def current(self, args, kwargs):
         """The arguments that the loop gives for an item, by name; in a context, that."""
@@ -117,7 +117,7 @@ class _Attempt(object):
         self.executor = copy.copy(origin.executor)
         self.executor._spindle_loop = None
         self.executor._play_context = origin.play_context.copy()
-        self.executor._connection = origin.connection()
+        self.executor._connection = connection_of(origin.executor)
         self._context = contextvars.copy_context()
 
     def run(self):
@@ -130,7 +130,6 @@ class _Attempt(object):
         vars(task).update(vars(done))
         executor._play_context = self.executor._play_context
         executor._connection = self.executor._connection
-        self.origin.lent = None
         if hasattr(self.executor, '_handler'):
             executor._handler = self.executor._handler
 
