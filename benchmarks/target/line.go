@@ -15,8 +15,8 @@ import (
 
 // The two ends of a line, and the network that is behind the target's. All of it exists in namespaces only.
 const (
-	nearAddress  = "10.97.0.1/30"
-	farAddress   = "10.97.0.2/30"
+	nearAddress  = "10.97.0.1"
+	farAddress   = "10.97.0.2"
 	hostsNetwork = "10.98.0.0/16"
 	nearHardware = "02:00:00:00:00:01"
 	farHardware  = "02:00:00:00:00:02"
@@ -84,13 +84,13 @@ func serveLine(wish string) error {
 		{nil, "link set lo up"},
 		{nil, "link set " + Device + " address " + nearHardware},
 		{far, "link set eth0 address " + farHardware},
-		{nil, "addr add " + nearAddress + " dev " + Device},
+		{nil, "addr add " + nearAddress + "/30 dev " + Device},
 		{nil, "link set " + Device + " txqueuelen 10000 up"},
-		{far, "addr add " + farAddress + " dev eth0"},
+		{far, "addr add " + farAddress + "/30 dev eth0"},
 		{far, "link set eth0 txqueuelen 10000 up"},
-		{nil, "neigh replace " + strings.TrimSuffix(farAddress, "/30") + " lladdr " + farHardware + " dev " + Device + " nud permanent"},
-		{far, "neigh replace " + strings.TrimSuffix(nearAddress, "/30") + " lladdr " + nearHardware + " dev eth0 nud permanent"},
-		{nil, "route add " + hostsNetwork + " via " + strings.TrimSuffix(farAddress, "/30")},
+		{nil, "neigh replace " + farAddress + " lladdr " + farHardware + " dev " + Device + " nud permanent"},
+		{far, "neigh replace " + nearAddress + " lladdr " + nearHardware + " dev eth0 nud permanent"},
+		{nil, "route add " + hostsNetwork + " via " + farAddress},
 	} {
 		if err := ip(one.in, one.args); err != nil {
 			return err
