@@ -8,22 +8,18 @@ import (
 	"spindle/transports/wire"
 )
 
-// withOwnEtc gives a target's agent an /etc and a home of root's that may be changed, in a mount namespace of its own.
+// withOwnEtc gives a target's agent an /etc and a home of root's that may be changed, in a mount namespace of its own. It is a
+// copy: an overlay would show what other tests do to this machine's /etc meanwhile, such as rules for sudo that come and go.
 func withOwnEtc(t *testing.T, tg target) target {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("mounting needs root")
 	}
-	dir := t.TempDir()
-	for _, name := range []string{"etc", "etc.work"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 	root := filepath.Join("/", tg.root)
 	tg.wrap = []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", `
-		mount -t overlay overlay -o "lowerdir=$1/etc,upperdir=$2/etc,workdir=$2/etc.work" "$1/etc" && mount -t tmpfs tmpfs "$1/root" &&
-		echo "BEFORE=file" >"$1/etc/environment" && shift 2 && exec env BEFORE=file SET=login "$@"`, "sh", root, dir}
+		cp -a "$1/etc/." "$2" || test -e "$2/passwd" || exit 1 # a file of another test's may go while it is copied
+		mount --bind "$2" "$1/etc" && mount -t tmpfs tmpfs "$1/root" &&
+		echo "BEFORE=file" >"$1/etc/environment" && shift 2 && exec env BEFORE=file SET=login "$@"`, "sh", root, t.TempDir()}
 	return tg
 }
 
