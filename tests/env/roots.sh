@@ -59,12 +59,14 @@ dpkg-deb --fsys-tarfile ansible_*.deb | tar -x -C "$1/opt/collections" --strip-c
 	--exclude="*/docs" --exclude="*/changelogs" $from/community/docker $from/community/general $from/containers/podman $from/kubernetes/core
 dpkg-deb --fsys-tarfile ansible_*.deb | tar -x -C "$1/opt/collections" --strip-components=5 $from/ansible/posix/plugins $from/ansible/posix/meta'
 
-# oldest is a hook that unpacks the core from Debian 11's package ansible, which has all the collections in it.
+# oldest is a hook that unpacks the core from Debian 11's package ansible, which has all the collections in it, and compiles it as
+# the package does when it is configured: otherwise every process of an unprivileged account would do so again.
 # shellcheck disable=SC2016 # for the shell that mmdebstrap runs it with
 oldest='set -eu
 d=$(mktemp -d); trap "rm -rf $d" EXIT; chmod 755 "$d"; cd "$d"
 APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq -o APT::Sandbox::User=root download ansible
-dpkg-deb --fsys-tarfile ansible_*.deb | tar -x -C "$1" ./usr/lib/python3/dist-packages/ansible ./usr/bin'
+dpkg-deb --fsys-tarfile ansible_*.deb | tar -x -C "$1" ./usr/lib/python3/dist-packages/ansible ./usr/bin
+chroot "$1" py3compile /usr/lib/python3/dist-packages/ansible'
 
 # mirror prints the first Debian archive that apt uses here, in either format of its sources.
 mirror() {
@@ -117,7 +119,7 @@ build() {
 	say "$name built in $(($(date +%s) - start)) s"
 }
 
-key_of() { echo "v3 $1 $(packages_of "$1")"; }
+key_of() { echo "v4 $1 $(packages_of "$1")"; }
 
 ready() { [ -d "$dir/$1" ] && [ "$(cat "$dir/$1.done" 2>/dev/null)" = "$(key_of "$1")" ]; }
 

@@ -1,4 +1,5 @@
 """The strategies: Ansible's own, with the hooks in place while they run."""
+import contextlib
 import gc
 import os
 
@@ -6,6 +7,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.loader import action_loader, connection_loader, strategy_loader
 from ansible.template import Templar
 
+from spindle_ansible import arrivals
 from spindle_ansible import batch
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
@@ -55,6 +57,12 @@ class StrategyMixin(fallback.FallbackMixin):
     _spindle_crew = None
     _spindle_rules = None
     _spindle_shares = False
+    _spindle_waits = False  # for results, and for nothing else
+    _spindle_moved = True  # since results were looked for, a host went on
+
+    def __init__(self, *args, **kwargs):
+        super(StrategyMixin, self).__init__(*args, **kwargs)
+        self._spindle_arrivals = arrivals.Arrivals(self)
 
     def run(self, iterator, play_context):
         """Run the play with the hooks in place; without them if there is nothing behind them."""
@@ -92,6 +100,14 @@ class StrategyMixin(fallback.FallbackMixin):
         super(StrategyMixin, self).cleanup()
 
     def _queue_task(self, host, task, task_vars, play_context):
+        self._spindle_moved = True
+        before = list(self._workers)
+        self._spindle_queue(host, task, task_vars, play_context)
+        for worker, now in zip(before, self._workers):
+            if worker is not None and worker is not now:
+                arrivals.check(worker)
+
+    def _spindle_queue(self, host, task, task_vars, play_context):
         queue = super(StrategyMixin, self)._queue_task
         missing, alone = [], True
         if self._spindle_warmer is not None and not runtime.given_up():
@@ -99,29 +115,56 @@ class StrategyMixin(fallback.FallbackMixin):
         if not alone:
             self._spindle_crew.lacks(missing, task_vars)
             with self._spindle_crew.queueing():
+                arrivals.wait_for_place(self._workers, self._cur_worker)
                 queue(host, task, task_vars, play_context)
-            return None
+            return
         if self._spindle_crew is not None:
             self._spindle_crew.alone(host)
+        arrivals.wait_for_place(self._workers, self._cur_worker)
         if not missing:
-            return queue(host, task, task_vars, play_context)
+            queue(host, task, task_vars, play_context)
+            return
         # The first worker that needs them connects while they are put together here.
         promise = closure_mod.Promise()
         try:
-            return queue(host, task, task_vars, play_context)
+            queue(host, task, task_vars, play_context)
         finally:
             try:
                 prewarm.put_together(missing, task_vars)
             finally:
                 promise.keep()
 
-    def _wait_on_pending_results(self, iterator):
-        self._spindle_start()
-        return super(StrategyMixin, self)._wait_on_pending_results(iterator)
+    def _wait_on_pending_results(self, *args, **kwargs):
+        with self._spindle_waiting():
+            return super(StrategyMixin, self)._wait_on_pending_results(*args, **kwargs)
 
     def _wait_on_handler_results(self, *args, **kwargs):
+        with self._spindle_waiting():
+            return super(StrategyMixin, self)._wait_on_handler_results(*args, **kwargs)  # up to 2.11
+
+    @contextlib.contextmanager
+    def _spindle_waiting(self):
         self._spindle_start()
-        return super(StrategyMixin, self)._wait_on_handler_results(*args, **kwargs)  # up to 2.13
+        self._spindle_waits = True
+        try:
+            yield
+        finally:
+            self._spindle_waits = False
+
+    def _process_pending_results(self, *args, **kwargs):
+        process = super(StrategyMixin, self)._process_pending_results
+        if runtime.given_up() or not self._spindle_arrivals.possible:
+            return process(*args, **kwargs)
+        if self._spindle_waits:
+            self._spindle_arrivals.wait()
+        elif self._pending_results and not (self._spindle_moved or self._spindle_shares):
+            # The free strategies look once in each turn, and do not mind workers. A turn in which no host went on can be waited out.
+            for worker in self._workers:
+                if worker is not None:
+                    arrivals.check(worker)
+            self._spindle_arrivals.wait()
+        self._spindle_moved = False
+        return process(*args, **kwargs) if self._spindle_arrivals.any() else []
 
     def _spindle_start(self):
         if self._spindle_crew is not None:
@@ -196,6 +239,7 @@ class StrategyMixin(fallback.FallbackMixin):
         return value
 
     def _execute_meta(self, task, play_context, iterator, target_host):
+        self._spindle_moved = True
         if runtime.active() and task.args.get('_raw_params') == 'reset_connection':
             variables = self._variable_manager.get_vars(
                 play=iterator._play, host=target_host, task=task,

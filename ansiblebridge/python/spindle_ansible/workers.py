@@ -91,6 +91,15 @@ class Member(WorkerProcess):
         return self._carrier.failure() if self._carrier is not None else None
 
     @property
+    def sentinel(self):
+        """What becomes readable when this place may be free; ValueError while there is nothing to wait for."""
+        if self._alone:
+            return super(Member, self).sentinel
+        if self._carrier is None:
+            raise ValueError('not forked yet')
+        return self._carrier.words()
+
+    @property
     def pid(self):
         """The process."""
         if self._alone:
@@ -185,6 +194,12 @@ class Carrier(WorkerProcess):
         """Whether a member's host is still at work."""
         self._look()
         return member in self._busy
+
+    def words(self):
+        """The pipe's end; ValueError when it was closed."""
+        if self._done is None:
+            raise ValueError('it has ended')
+        return self._done
 
     def failure(self):
         """How it ended, if not well: as an exit status that is not 0."""

@@ -271,7 +271,7 @@ class FilterModule(object):
         self.play('  - debug: {msg: "{{ number }}"}\n', inventory=INVENTORY + 'w ansible_connection=winrm number=1\n', ANSIBLE_FORKS='20')
         self.assertEqual(self.forked(), 2)
 
-    def broken(self, what, tasks):
+    def broken(self, what, tasks, at_work=8, **environ):
         """Run a play, do something to its shared worker, and return how it ended."""
         with open(os.path.join(self.directory, 'play.yml'), 'w') as f:
             f.write(HEAD + tasks)
@@ -279,11 +279,11 @@ class FilterModule(object):
             f.write(INVENTORY)
         process = subprocess.Popen([PLAYBOOK, '-i', 'inventory', 'play.yml'], cwd=self.directory, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-                                   env=dict(self.environ, ANSIBLE_FORKS='20'))
+                                   env=dict(self.environ, **dict({'ANSIBLE_FORKS': '20'}, **environ)))
         self.addCleanup(process.stdout.close)
         try:
             limit = time.monotonic() + 60
-            while len([n for n in os.listdir(self.directory) if n.startswith('at-work')]) < 8:
+            while len([n for n in os.listdir(self.directory) if n.startswith('at-work')]) < at_work:
                 self.assertLess(time.monotonic(), limit, 'the hosts are not at work')
                 time.sleep(0.05)
             what(process)
@@ -316,6 +316,17 @@ class FilterModule(object):
         code, output = self.broken(kill, self.WORK)
         self.assertNotEqual(code, 0)
         self.assertIn('A worker was found in a dead state', output)
+
+    def test_a_killed_worker_ends_the_run_while_others_wait_for_a_place(self):
+        for strategy in ('mitogen_linear', 'mitogen_free', 'mitogen_host_pinned'):
+            with self.subTest(strategy=strategy):
+                for name in os.listdir(self.directory):
+                    if name.startswith('at-work'):
+                        os.unlink(os.path.join(self.directory, name))
+                code, output = self.broken(lambda process: os.kill(self.workers_of(process)[0], signal.SIGKILL), self.WORK, at_work=3,
+                                           ANSIBLE_FORKS='3', ANSIBLE_STRATEGY=strategy)
+                self.assertNotEqual(code, 0)
+                self.assertIn('A worker was found in a dead state', output)
 
     def test_control_c_ends_it(self):
         started = time.monotonic()

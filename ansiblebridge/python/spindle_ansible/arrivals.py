@@ -1,0 +1,87 @@
+"""A strategy sleeps until there is a result, or a place for a worker.
+
+Ansible's own looks every millisecond for the one, and ten times as often for the other. Each look at the results makes a
+templating environment: together a tenth of a processor, of which controller and targets may have only two.
+"""
+import collections
+import threading
+from multiprocessing import connection
+
+from ansible.errors import AnsibleError
+
+# Whatever else there may be to see, such as a worker that was killed, is seen so often.
+LOOK_SECONDS = 0.05
+# Whether hosts that come together in one worker are all there.
+UNFORKED_SECONDS = 0.001
+
+DEAD = 'A worker was found in a dead state'  # in Ansible's words
+
+_QUEUES = '_results', '_handler_results'  # the second up to ansible-core 2.11
+
+
+class _Queue(collections.deque):
+    """The results that the strategy's thread has read."""
+
+    def __init__(self, arrived):
+        super(_Queue, self).__init__()
+        self._arrived = arrived
+
+    def append(self, result):
+        """As ever, and wake who waits."""
+        super(_Queue, self).append(result)
+        self._arrived.set()
+
+
+class Arrivals(object):
+    """What has come for one strategy, which must be new."""
+
+    def __init__(self, strategy):
+        self._arrived = threading.Event()
+        self._queues = []
+        for name in _QUEUES:
+            if type(getattr(strategy, name, None)) is collections.deque:
+                self._queues.append(_Queue(self._arrived))
+                setattr(strategy, name, self._queues[-1])
+        self.possible = bool(self._queues)
+
+    def any(self):
+        """Whether there is a result that was not looked at."""
+        return any(self._queues)
+
+    def wait(self):
+        """Sleep until there is one, but not for long."""
+        self._arrived.clear()
+        if not self.any():
+            self._arrived.wait(LOOK_SECONDS)
+
+
+def wait_for_place(workers, first=0):
+    """Sleep until one of these places for workers is free, which are looked at from the first on, as Ansible does next.
+
+    Raises AnsibleError where the one that leaves its place has not ended as it should: its result would be waited for for ever.
+    """
+    while True:
+        ends, patience = set(), LOOK_SECONDS  # those who share a process share one
+        for worker in workers[first:] + workers[:first]:
+            if worker is None:
+                return
+            if not worker.is_alive():
+                check(worker)
+                return
+            try:
+                ends.add(worker.sentinel)
+            except ValueError:  # it waits to be forked
+                patience = UNFORKED_SECONDS
+        for worker in workers:
+            check(worker)
+        connection.wait(ends, patience)
+
+
+def check(worker):
+    """Raise AnsibleError if a worker ended otherwise than it should."""
+    try:
+        code = worker.exitcode
+    except ValueError:  # closed, as some releases do with those that have ended
+        return
+    if code:
+        raise AnsibleError(DEAD)
