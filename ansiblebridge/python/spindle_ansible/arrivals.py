@@ -11,8 +11,8 @@ from ansible.errors import AnsibleError
 
 # Whatever else there may be to see, such as a worker that was killed, is seen so often.
 LOOK_SECONDS = 0.05
-# Whether hosts that come together in one worker are all there.
-UNFORKED_SECONDS = 0.001
+# What changes by itself in a moment: hosts that come together in one worker are all there, or a worker that has sent its result is gone.
+SOON_SECONDS = 0.001
 
 DEAD = 'A worker was found in a dead state'  # in Ansible's words
 
@@ -48,11 +48,11 @@ class Arrivals(object):
         """Whether there is a result that was not looked at."""
         return any(self._queues)
 
-    def wait(self):
+    def wait(self, seconds=None):
         """Sleep until there is one, but not for long."""
         self._arrived.clear()
         if not self.any():
-            self._arrived.wait(LOOK_SECONDS)
+            self._arrived.wait(LOOK_SECONDS if seconds is None else seconds)
 
 
 def wait_for_place(workers, first=0):
@@ -71,10 +71,19 @@ def wait_for_place(workers, first=0):
             try:
                 ends.add(worker.sentinel)
             except ValueError:  # it waits to be forked
-                patience = UNFORKED_SECONDS
-        for worker in workers:
-            check(worker)
+                patience = SOON_SECONDS
+        alive(workers)
         connection.wait(ends, patience)
+
+
+def alive(workers):
+    """How many there are. Raises AnsibleError if one ended otherwise than it should."""
+    count = 0
+    for worker in workers:
+        if worker is not None:
+            check(worker)
+            count += worker.is_alive()
+    return count
 
 
 def check(worker):

@@ -158,11 +158,10 @@ class StrategyMixin(fallback.FallbackMixin):
         if self._spindle_waits:
             self._spindle_arrivals.wait()
         elif self._pending_results and not (self._spindle_moved or self._spindle_shares):
-            # The free strategies look once in each turn, and do not mind workers. A turn in which no host went on can be waited out.
-            for worker in self._workers:
-                if worker is not None:
-                    arrivals.check(worker)
-            self._spindle_arrivals.wait()
+            # The free strategies look once in each turn, and do not mind workers. A turn in which no host went on can be waited out: until a result
+            # comes, or, for a task's throttle, until the worker of an older one is gone.
+            ending = arrivals.alive(self._workers) > self._pending_results
+            self._spindle_arrivals.wait(arrivals.SOON_SECONDS if ending else None)
         self._spindle_moved = False
         return process(*args, **kwargs) if self._spindle_arrivals.any() else []
 
