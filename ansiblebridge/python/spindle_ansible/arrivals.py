@@ -4,6 +4,7 @@ Ansible's own looks every millisecond for the one, and ten times as often for th
 templating environment: together a tenth of a processor, of which controller and targets may have only two.
 """
 import collections
+import functools
 import threading
 from multiprocessing import connection
 
@@ -11,6 +12,8 @@ from ansible.errors import AnsibleError
 
 # Whatever else there may be to see, such as a worker that was killed, is seen so often.
 LOOK_SECONDS = 0.05
+# The same where workers may ask this process for something while their places are waited for (2.22: add_host, group_by).
+ASKED_SECONDS = 0.005
 # What changes by itself in a moment: hosts that come together in one worker are all there, or a worker that has sent its result is gone.
 SOON_SECONDS = 0.001
 
@@ -42,38 +45,56 @@ class Arrivals(object):
             if type(getattr(strategy, name, None)) is collections.deque:
                 self._queues.append(_Queue(self._arrived))
                 setattr(strategy, name, self._queues[-1])
+        self._asked = getattr(strategy, '_rpc_queue', None)
+        self._serve = getattr(strategy, '_process_rpc_queue', None)
+        if self._asked is not None:
+            self._asked.put = self._waking(self._asked.put)
         self.possible = bool(self._queues)
 
+    def _waking(self, put):
+        @functools.wraps(put)
+        def put_and_wake(*args, **kwargs):
+            put(*args, **kwargs)
+            self._arrived.set()
+        return put_and_wake
+
     def any(self):
-        """Whether there is a result that was not looked at."""
-        return any(self._queues)
+        """Whether there is something to look at."""
+        return any(self._queues) or self._asked is not None and not self._asked.empty()
 
     def wait(self, seconds=None):
-        """Sleep until there is one, but not for long."""
+        """Sleep until there is, but not for long."""
         self._arrived.clear()
         if not self.any():
             self._arrived.wait(LOOK_SECONDS if seconds is None else seconds)
 
+    def wait_for_place(self, places, first, unforked=None, once=False):
+        """Sleep until one of these places for workers is free, which are looked at from the first on, as Ansible does next.
 
-def wait_for_place(workers, first=0):
-    """Sleep until one of these places for workers is free, which are looked at from the first on, as Ansible does next.
-
-    Raises AnsibleError where the one that leaves its place has not ended as it should: its result would be waited for for ever.
-    """
-    while True:
-        ends, patience = set(), LOOK_SECONDS  # those who share a process share one
-        for worker in workers[first:] + workers[:first]:
-            if worker is None:
-                return
-            if not worker.is_alive():
-                check(worker)
-                return
-            try:
-                ends.add(worker.sentinel)
-            except ValueError:  # it waits to be forked
-                patience = SOON_SECONDS
-        alive(workers)
-        connection.wait(ends, patience)
+        unforked is called while all are taken and some by workers that are not even forked. once: sleep once at most.
+        Raises AnsibleError where the one that leaves its place has not ended as it should: its result would be waited for for ever.
+        """
+        order = places[first:] + places[:first]
+        while True:
+            ends, patience = set(), LOOK_SECONDS if self._serve is None else ASKED_SECONDS  # those who share a process share an end
+            for worker in order:
+                if worker is None:
+                    return
+                if not worker.is_alive():
+                    check(worker)
+                    return
+                try:
+                    ends.add(worker.sentinel)
+                except ValueError:  # it waits to be forked
+                    patience = SOON_SECONDS
+            if patience == SOON_SECONDS and unforked is not None:
+                unforked()
+            if self._serve is not None:
+                self._serve()
+            if alive(places) == len(places):  # one may have told of its end meanwhile, and tells it once
+                connection.wait(ends, patience)
+                if once:
+                    return
 
 
 def alive(workers):

@@ -59,6 +59,7 @@ class StrategyMixin(fallback.FallbackMixin):
     _spindle_shares = False
     _spindle_waits = False  # for results, and for nothing else
     _spindle_moved = True  # since results were looked for, a host went on
+    _spindle_ending = False  # then, a worker was not gone that had sent its result
 
     def __init__(self, *args, **kwargs):
         super(StrategyMixin, self).__init__(*args, **kwargs)
@@ -115,12 +116,15 @@ class StrategyMixin(fallback.FallbackMixin):
         if not alone:
             self._spindle_crew.lacks(missing, task_vars)
             with self._spindle_crew.queueing():
-                arrivals.wait_for_place(self._workers, self._cur_worker)
+                self._spindle_wait_for_place(task, task_vars)
                 queue(host, task, task_vars, play_context)
             return
         if self._spindle_crew is not None:
             self._spindle_crew.alone(host)
-        arrivals.wait_for_place(self._workers, self._cur_worker)
+        if runtime.given_up():
+            self._spindle_start()  # what waits must not hold the places
+        else:
+            self._spindle_wait_for_place(task, task_vars, self._spindle_start)
         if not missing:
             queue(host, task, task_vars, play_context)
             return
@@ -133,6 +137,21 @@ class StrategyMixin(fallback.FallbackMixin):
                 prewarm.put_together(missing, task_vars)
             finally:
                 promise.keep()
+
+    def _spindle_wait_for_place(self, task, task_vars, unforked=None):
+        """Wait where Ansible would look all the time, at the places that it would look at."""
+        places = len(self._workers)
+        if getattr(self, 'ALLOW_BASE_THROTTLING', True) and not task.run_once:
+            try:
+                throttle = int(self._spindle_value(task.throttle, task_vars) or 0)
+            except Exception as e:  # Ansible says so next
+                log.debug('throttle: %r' % (e,))
+                return
+            if 0 < throttle < places:
+                places = throttle
+        first = self._cur_worker if self._cur_worker < places else 0
+        # What a release that nobody knows looks at besides, it must be able to see.
+        self._spindle_arrivals.wait_for_place(self._workers[:places], first, unforked, once=not selfcheck.known())
 
     def _wait_on_pending_results(self, *args, **kwargs):
         with self._spindle_waiting():
@@ -157,13 +176,14 @@ class StrategyMixin(fallback.FallbackMixin):
             return process(*args, **kwargs)
         if self._spindle_waits:
             self._spindle_arrivals.wait()
-        elif self._pending_results and not (self._spindle_moved or self._spindle_shares):
+            return process(*args, **kwargs)
+        if self._pending_results and not (self._spindle_moved or self._spindle_shares):
             # The free strategies look once in each turn, and do not mind workers. A turn in which no host went on can be waited out: until a result
             # comes, or, for a task's throttle, until the worker of an older one is gone.
-            ending = arrivals.alive(self._workers) > self._pending_results
-            self._spindle_arrivals.wait(arrivals.SOON_SECONDS if ending else None)
+            before, self._spindle_ending = self._spindle_ending, arrivals.alive(self._workers) > self._pending_results
+            self._spindle_arrivals.wait(arrivals.SOON_SECONDS if before or self._spindle_ending else None)
         self._spindle_moved = False
-        return process(*args, **kwargs) if self._spindle_arrivals.any() else []
+        return process(*args, **kwargs)
 
     def _spindle_start(self):
         if self._spindle_crew is not None:

@@ -2,6 +2,7 @@
 import collections
 import multiprocessing
 import os
+import queue
 import threading
 import time
 import unittest
@@ -17,6 +18,21 @@ PROCESS = multiprocessing.get_context('fork').Process
 class Strategy(object):
     def __init__(self, **queues):
         self.__dict__.update(queues)
+
+
+class Place(object):
+    """A worker that is there for as long as it is said, and has not been forked unless it has an end."""
+
+    exitcode = None
+
+    def __init__(self, is_alive, end=None):
+        self.is_alive, self.end = is_alive, end
+
+    @property
+    def sentinel(self):
+        if self.end is None:
+            raise ValueError('not forked yet')
+        return self.end
 
 
 class ArrivalsTest(unittest.TestCase):
@@ -57,6 +73,26 @@ class ArrivalsTest(unittest.TestCase):
         strategy._handler_results.append(1)
         self.assertTrue(both.any())
 
+    def test_what_a_worker_asks_for_wakes(self):
+        asked, served = queue.Queue(), []
+        strategy = Strategy(_results=collections.deque(), _rpc_queue=asked, _process_rpc_queue=lambda: served.append(asked.get()))
+        both = arrivals.Arrivals(strategy)
+        thread = threading.Timer(0.1, lambda: asked.put('question'))
+        thread.start()
+        started = time.monotonic()
+        both.wait()
+        self.assertLess(time.monotonic() - started, 30)
+        self.assertTrue(both.any())
+        thread.join()
+
+        # And is answered while all places are taken, as the one that asks holds one.
+        free = threading.Event()
+        worker = Place(lambda: not served)
+        thread = threading.Thread(target=lambda: (both.wait_for_place([worker], 0), free.set()), daemon=True)
+        thread.start()
+        self.assertTrue(free.wait(30))
+        self.assertEqual(served, ['question'])
+
     def test_results_that_are_kept_otherwise_are_not_known(self):
         self.assertTrue(self.arrivals.possible)
         self.assertFalse(arrivals.Arrivals(Strategy()).possible)
@@ -64,6 +100,9 @@ class ArrivalsTest(unittest.TestCase):
 
 
 class PlacesTest(unittest.TestCase):
+    def setUp(self):
+        self.arrivals = arrivals.Arrivals(Strategy())
+
     def worker(self, *work):
         process = PROCESS(target=work[0], args=work[1:])
         process.start()
@@ -72,39 +111,52 @@ class PlacesTest(unittest.TestCase):
         return process
 
     def test_a_place_without_a_worker_is_free(self):
-        arrivals.wait_for_place([self.worker(time.sleep, 60), None])
+        self.arrivals.wait_for_place([self.worker(time.sleep, 60), None], 0)
 
     def test_a_worker_that_ends_leaves_its_place(self):
         with mock.patch.object(arrivals, 'LOOK_SECONDS', 60):
-            arrivals.wait_for_place([self.worker(time.sleep, 60), self.worker(time.sleep, 0.1)])
+            self.arrivals.wait_for_place([self.worker(time.sleep, 60), self.worker(time.sleep, 0.1)], 1)
 
     def test_members_of_one_process_share_what_tells_of_them(self):
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
-        alive = [True]
-
-        class Member(object):
-            exitcode, sentinel = None, reader
-
-            def is_alive(self):
-                return alive[0]
+        ended = []
 
         def end():
-            alive[0] = False
+            ended.append(True)
             os.close(writer)
         thread = threading.Timer(0.1, end)
         thread.start()
         with mock.patch.object(arrivals, 'LOOK_SECONDS', 60):
-            arrivals.wait_for_place([Member(), Member()])
+            self.arrivals.wait_for_place([Place(lambda: not ended, reader), Place(lambda: not ended, reader)], 0)
         thread.join()
-        self.assertFalse(alive[0])
+        self.assertTrue(ended)
+
+    def test_what_is_told_while_others_are_looked_at_is_not_missed(self):
+        reader, writer = os.pipe()  # nobody will write any more: it was told, and read
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        answers = [True]
+        worker = Place(lambda: answers.pop() if answers else False, reader)
+        started = time.monotonic()
+        with mock.patch.object(arrivals, 'LOOK_SECONDS', 60):
+            self.arrivals.wait_for_place([worker], 0)
+        self.assertLess(time.monotonic() - started, 30)
+
+    def test_those_that_are_not_forked_are_forked_where_their_places_are_needed(self):
+        forked = []
+        self.arrivals.wait_for_place([Place(lambda: not forked)], 0, lambda: forked.append(True))
+        self.assertEqual(forked, [True])
+
+    def test_an_unknown_release_looks_itself(self):
+        self.arrivals.wait_for_place([self.worker(time.sleep, 60)], 0, once=True)
 
     def test_a_worker_that_failed_is_told_of(self):
-        bad = self.worker(os._exit, 3)
+        bad, good, busy = self.worker(os._exit, 3), self.worker(os._exit, 0), self.worker(time.sleep, 60)
         bad.join()
-        with self.assertRaisesRegex(AnsibleError, 'dead state'):
-            arrivals.check(bad)
-        good = self.worker(os._exit, 0)
         good.join()
+        for ask in (lambda: arrivals.check(bad), lambda: arrivals.alive([None, busy, bad]), lambda: self.arrivals.wait_for_place([busy, bad], 1)):
+            with self.assertRaisesRegex(AnsibleError, 'dead state'):
+                ask()
         arrivals.check(good)
-        arrivals.check(self.worker(time.sleep, 60))
+        self.assertEqual(arrivals.alive([None, busy, good]), 1)

@@ -328,6 +328,24 @@ class FilterModule(object):
                 self.assertNotEqual(code, 0)
                 self.assertIn('A worker was found in a dead state', output)
 
+    def test_a_host_that_must_be_alone_comes_behind_those_that_wait_for_company(self):
+        inventory = ''.join('h%d ansible_connection=local number=%d spindle_batch=%s\n' % (n, n, n < 4) for n in range(1, 6))
+        self.play('  - command: echo {{ number }}\n', inventory=inventory, ANSIBLE_FORKS='3')
+        self.assertEqual(self.output.count('changed=1'), 5, self.output)
+
+    def test_hosts_are_made_while_all_places_are_taken(self):
+        inventory = ''.join('h%d ansible_connection=local\n' % n for n in range(1, 8))
+        tasks = ('  - group_by: {key: "is_{{ inventory_hostname }}"}\n  - add_host: {name: "made{{ item }}", groups: new}\n    loop: [1, 2]\n'
+                 '  - assert: {that: "groups.new | length == 2 and groups[\'is_\' ~ inventory_hostname] == [inventory_hostname]"}\n')
+        self.play(tasks, inventory=inventory, ANSIBLE_FORKS='2')
+        self.assertEqual(self.output.count('failed=0'), 7, self.output)
+        # These do not take add_host.
+        for strategy in ('mitogen_free', 'mitogen_host_pinned'):
+            with self.subTest(strategy=strategy):
+                self.play(tasks.replace('  - add_host', '  - debug', 1).replace(' {name: "made{{ item }}", groups: new}', ' {msg: 1}').replace('groups.new | length == 2 and ', ''),
+                          inventory=inventory, ANSIBLE_FORKS='2', ANSIBLE_STRATEGY=strategy)
+                self.assertEqual(self.output.count('failed=0'), 7, self.output)
+
     def test_control_c_ends_it(self):
         started = time.monotonic()
         code, output = self.broken(lambda process: os.killpg(process.pid, signal.SIGINT), self.WORK)
