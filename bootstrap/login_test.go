@@ -32,18 +32,22 @@ func (r *remote) fresh(command string) result {
 func TestALoginThatWouldBeAnotherOneIsStale(t *testing.T) {
 	each(t, func(t *testing.T, tg target) {
 		for _, tc := range []struct {
-			name, change   string
-			account, login bool // whether it makes these stale
+			name, change          string
+			local, account, login bool // whether it makes these stale
 		}{
-			{"nothing", "true", false, false},
-			{"another account", "echo other:x:4711:4711::/:/bin/sh >>/etc/passwd; echo other:x:4711:other >>/etc/group", false, false},
-			{"a group", "echo new:x:4712:daemon,root >>/etc/group", true, true},
-			{"a group behind a great many", "yes many:x:4713: | head -n 100000 >>/etc/group; echo new:x:4712:root >>/etc/group", true, true},
-			{"a group that came and went", "echo new:x:4712:root >>/etc/group; sed -i /^new:/d /etc/group", false, false},
-			{"another shell", "sed -i s,^root:x:0:0:root:,root:x:0:0:changed:, /etc/passwd", true, true},
-			{"sudo's rules", "mkdir -p /etc/sudoers.d; echo >/etc/sudoers.d/new", false, true},
-			{"a profile", "echo export A=1 >>/etc/profile.d/new.sh", false, true},
-			{"one's own profile", "echo export A=1 >>~/.profile", false, true},
+			{"nothing", "true", false, false, false},
+			{"another account", "echo other:x:4711:4711::/:/bin/sh >>/etc/passwd; echo other:x:4711:other >>/etc/group", false, false, false},
+			{"a group", "echo new:x:4712:daemon,root >>/etc/group", false, true, true},
+			{"a group behind a great many", "yes many:x:4713: | head -n 100000 >>/etc/group; echo new:x:4712:root >>/etc/group", false, true, true},
+			{"a group that came and went", "echo new:x:4712:root >>/etc/group; sed -i /^new:/d /etc/group", false, false, false},
+			{"another shell", "sed -i s,^root:x:0:0:root:,root:x:0:0:changed:, /etc/passwd", false, true, true},
+			{"sudo's rules", "mkdir -p /etc/sudoers.d; echo >/etc/sudoers.d/new", false, false, true},
+			{"a line more of PAM's limits", "mkdir -p /etc/security; echo '# one' >>/etc/security/limits.conf", false, false, true},
+			{"a profile", "echo export A=1 >>/etc/profile.d/new.sh", false, false, true},
+			{"one's own profile", "echo export A=1 >>~/.profile", false, false, true},
+			{"what a shell reads for each command", "echo export A=1 >>~/.bashrc", false, true, true},
+			{"sources of names", "echo 'passwd: files' >/etc/nsswitch.conf", true, true, true},
+			{"a directory of packages", "for v in 2.7 3.9 3.11 3.13 3.14; do mkdir -p ~/.local/lib/python$v/site-packages; done", true, true, true},
 		} {
 			t.Run(tc.name, func(t *testing.T) {
 				var all []*remote
@@ -55,7 +59,7 @@ func TestALoginThatWouldBeAnotherOneIsStale(t *testing.T) {
 						t.Fatalf("watch %d: %+v", watch, got)
 					}
 					r.shell(tc.change + "; true")
-					stale := []bool{false, tc.account, tc.login}[watch]
+					stale := []bool{tc.local, tc.account, tc.login}[watch]
 					got := r.fresh("echo second")
 					if is := got.Status == wire.StatusStale; is != stale || !is && got.Out != "second\n" {
 						t.Errorf("watch %d: %+v, want stale: %v", watch, got, stale)

@@ -55,8 +55,9 @@ def enter(meta, link):
             environ.pop(name, None)
         else:
             environ[name] = wire_bytes(value)
-        if name == b'TZ':
-            time.tzset()
+    time.tzset()  # also if no variable says another one now: the zone of the machine may be another one
+    if sys.version_info < (3, 7) and 'random' in sys.modules:
+        sys.modules['random'].seed()  # as later releases do in each fork
     if meta.get('umask') is not None:
         os.umask(meta['umask'])
     for path in (link.cwd, link.facts['home'], b'/'):

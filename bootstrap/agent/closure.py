@@ -304,6 +304,9 @@ class Zygote(object):
         if modlib:
             self.finder.modlib = modlib
             sys.path.insert(0, modlib)
+        if _WIRE_PY3:  # a place that was not there is looked at no more, though it may have come
+            for place in [p for p, finder in sys.path_importer_cache.items() if finder is None and os.path.isdir(p)]:
+                del sys.path_importer_cache[place]
 
 
 def settle():

@@ -2,10 +2,15 @@
 
 ENVIRONMENT_FILES = b'/etc/environment', b'~/.pam_environment'
 ACCOUNT_FILES = b'/etc/passwd', b'/etc/group'
+# What a process reads once, and its forks go by: the C library's languages and sources of names, and OpenSSL's settings.
+PROCESS_FILES = (b'/usr/lib/locale/locale-archive /etc/nsswitch.conf /etc/ssl/openssl.cnf /etc/pki/tls/openssl.cnf '
+                 b'/etc/crypto-policies/back-ends/opensslcnf.config').split()
+# What a shell reads for each command that sshd has it run.
+SHELL_FILES = b'/etc/bashrc /etc/bash.bashrc /etc/zshenv /etc/zsh/zshenv ~/.bashrc ~/.zshenv ~/.ssh/environment'.split()
 # What sudo, su, doas, PAM and the shells that they start go by. A directory tells of files that come, go or are replaced.
-LOGIN_FILES = (b'/etc/environment /etc/login.defs /etc/profile /etc/profile.d /etc/sudoers /etc/sudoers.d /etc/doas.conf /etc/pam.d '
-               b'/etc/security /etc/security/limits.d ~/.profile ~/.bash_profile ~/.bash_login ~/.bashrc ~/.zshenv ~/.zprofile '
-               b'~/.pam_environment').split()
+LOGIN_FILES = (b'/etc/environment /etc/default/locale /etc/locale.conf /etc/login.defs /etc/profile /etc/sudoers /etc/doas.conf '
+               b'~/.profile ~/.bash_profile ~/.bash_login ~/.zprofile ~/.pam_environment').split() + SHELL_FILES
+LOGIN_DIRECTORIES = b'/etc/profile.d /etc/sudoers.d /etc/pam.d /etc/security /etc/security/limits.d'.split()
 
 
 class Stale(Failure):
@@ -19,18 +24,24 @@ class Login(object):
 
     def __init__(self, facts, watch):
         self.user = wire_bytes(facts['user'])
-        self.watched = [self.path(name, facts) for name in LOGIN_FILES] if watch > 1 else []
+        names = LOGIN_FILES if watch > 1 else SHELL_FILES if watch else ()
+        self.watched = [self.path(name, facts) for name in names]
+        self.directories = LOGIN_DIRECTORIES if watch > 1 else ()
         self.databases = ACCOUNT_FILES if watch else ()
         # Where nothing else is watched, their variables are taken over without another login.
         self.sources = [self.path(name, facts) for name in ENVIRONMENT_FILES] if watch < 2 else []
         self.given = [(stamp(path), contents(path)) for path in self.sources]
+        # The Python that runs this, by its program and its library, which may be replaced.
+        self.process = PROCESS_FILES + [sys.executable or '', getattr(os, '__file__', None) or '']
+        self.sites = packages()
         self.state = self.look()
 
     def path(self, name, facts):
         return facts['home'] + name[1:] if name[:1] == b'~' else name
 
     def look(self):
-        return [stamp(p) for p in self.watched], [stamp(p) for p in self.databases], self.record()
+        return ([stamp(p) for p in self.watched], [entries(p) for p in self.directories], [stamp(p) for p in self.databases], self.record(),
+                [version(p) for p in self.process], [(stamp(p), additions(p)) for p in self.sites])
 
     def record(self):
         """The account's own line, and the groups that have it as a member."""
@@ -46,9 +57,16 @@ class Login(object):
 
     def stale(self):
         """Whether another login would be another one. Asked in a child, as a file system may be slow to answer."""
-        watched, databases, record = self.state
+        watched, directories, databases, record, process, sites = self.state
         return ([stamp(p) for p in self.watched] != watched
-                or [stamp(p) for p in self.databases] != databases and self.record() != record)
+                or [entries(p) for p in self.directories] != directories
+                or [stamp(p) for p in self.databases] != databases and self.record() != record
+                or [version(p) for p in self.process] != process
+                or any(self.adds(path, *before) for path, before in zip(self.sites, sites)))
+
+    def adds(self, path, when, before):
+        """Whether Python would find other places there now to import from: a directory that was not there, or what its .pth files name."""
+        return stamp(path) != when and additions(path) != before or [(n, stamp(n)) for n, _ in before or ()] != (before or [])
 
     def renew(self):
         """Takes over what was changed in the files of variables: as a login would, but for what was set by others."""
@@ -74,6 +92,39 @@ def stamp(path):
     except OSError:
         return None
     return st.st_mtime, st.st_ctime, st.st_size, st.st_ino
+
+
+def version(path):
+    """What tells one version of a file from another, however its file system numbers them."""
+    found = stamp(path)
+    return found and (found[0], found[2])
+
+
+def entries(path):
+    """A directory with all in it."""
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return None
+    return stamp(path), sorted([(n, stamp(os.path.join(path, n))) for n in names])
+
+
+def packages():
+    """Where Python looks for packages, and for files that name more such places."""
+    site = sys.modules.get('site')
+    found = list(getattr(site, 'getsitepackages', list)())
+    if getattr(site, 'ENABLE_USER_SITE', None):
+        found.append(site.getusersitepackages())
+    return found
+
+
+def additions(path):
+    """The files there that name more places, or None if there is no such directory."""
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return None
+    return [(n, stamp(n)) for n in sorted([os.path.join(path, n) for n in names if n.endswith('.pth')])]
 
 
 def contents(path, limit=1 << 20):

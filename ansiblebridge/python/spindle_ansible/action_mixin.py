@@ -8,6 +8,7 @@ from memory take Ansible's own way: its payload, over our connection.
 """
 import os
 import random
+import re
 import shlex
 
 from ansible import constants as C
@@ -31,6 +32,10 @@ from spindle_ansible import wire
 display = Display()
 
 _classes = {}
+
+# Variables that Python, the program loader, the C library or OpenSSL looks at once, when it starts: a fork of the agent would not mind them.
+_READ_AT_START = re.compile(
+    r'PYTHON(?!(?:UNBUFFERED|DONTWRITEBYTECODE|WARNINGS|STARTUP)$)|LD_|OPENSSL_|(?:GCONV_PATH|LOCPATH|GLIBC_TUNABLES)$')
 
 _WAITS = ('wait_for_connection', 'ansible.builtin.wait_for_connection', 'ansible.legacy.wait_for_connection')
 _NAMES_OF_COPY = ('copy', 'ansible.builtin.copy', 'ansible.legacy.copy')
@@ -210,6 +215,8 @@ class ActionMixin(ActionBase):
 
         environment = {}
         self._compute_environment_string(environment)
+        if any(_READ_AT_START.match(compat.plain(name)) for name in environment):
+            return None
         shebang = self._spindle_shebang(closure, variables, task_vars)
         encoded = compat.encode_arguments(module_name, module_args, closure.profile)
         call = ModuleCall(b'spindle')

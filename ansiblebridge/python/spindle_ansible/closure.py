@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import json
 import os
+import re
 import threading
 
 import ansible
@@ -25,6 +26,9 @@ from spindle_ansible import wire
 
 # Files of which a real archive on the target's disk is needed: they start another interpreter.
 NEED_ARCHIVE = ('ansible/module_utils/common/respawn.py', 'ansible/module_utils/embed.py')
+
+# Whoever names these may start such an interpreter (Python 3.14's way of making processes is one); Ansible's own only make threads by them.
+_STARTS_PYTHON = re.compile(br'\b(?:multiprocessing|concurrent\.futures|ProcessPoolExecutor)\b')
 
 # What Ansible makes itself for every closure.
 _MADE = ('ansible/__init__.py', 'ansible/modules/__init__.py', 'ansible/module_utils/__init__.py')
@@ -46,7 +50,7 @@ class Closure(object):
 
     __slots__ = ('fqn', 'digest', 'manifest', 'files', 'profile', 'interpreter', 'arguments', 'own', 'python2')
 
-    def __init__(self, fqn, profile, interpreter, arguments, files=None, digest=None, own=False, python2=()):
+    def __init__(self, fqn, profile, interpreter, arguments, files=None, digest=None, own=False, python2=(), archive=False):
         self.fqn = fqn
         self.profile = profile
         self.interpreter = interpreter
@@ -56,7 +60,7 @@ class Closure(object):
         self.digest = digest
         self.own = own  # whether all that the module imports is Ansible's
         if files is not None:
-            archive = any(path in files for path in NEED_ARCHIVE)
+            archive = archive or any(path in files for path in NEED_ARCHIVE)
             self.python2 = () if archive else python2  # an archive may be for another Python than the target's first
             manifest = {'files': {}, 'zip': archive}
             for path, digest_ in files.items():
@@ -206,7 +210,8 @@ def build(name, path, variables=None):
         files[member] = digest
     profile = getattr(metadata, 'serialization_profile', None)
     python2 = fallbacks.only_python2(dict((member, _contents[digest]) for member, digest in files.items()), stock)
-    return Closure(fqn, profile, interpreter, arguments, files, own=own, python2=python2)
+    archive = any(_STARTS_PYTHON.search(content) for member, content in archive.members.items() if member not in stock)
+    return Closure(fqn, profile, interpreter, arguments, files, own=own, python2=python2, archive=archive)
 
 
 def _lean(digest, member, content):
