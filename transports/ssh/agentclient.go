@@ -2,7 +2,9 @@ package ssh
 
 import (
 	"context"
+	"errors"
 	"net"
+	"syscall"
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -16,16 +18,38 @@ const agentTimeout = 30 * time.Second
 type agentClient struct {
 	conn net.Conn
 	keys []identity
+	err  error // why it did not tell what it has
 }
 
-// openAgent asks the agent at socket what it has. No agent, or a broken one, has nothing: that is no error.
+// agentPause is for how long an agent is left alone for which too many are waiting.
+const agentPause = 20 * time.Millisecond
+
+// dialAgent connects to an agent. One that many connect to at once may refuse for the moment (EAGAIN), where ssh itself would be made to wait.
+func dialAgent(ctx context.Context, socket string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, agentTimeout)
+	defer cancel()
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return conn, err
+		}
+		select {
+		case <-time.After(agentPause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// openAgent asks the agent at socket what it has. No agent, or a broken one, has nothing: that is an error only if the login fails.
 func openAgent(ctx context.Context, socket string) *agentClient {
 	a := &agentClient{}
 	if socket == "" {
 		return a
 	}
-	conn, err := (&net.Dialer{Timeout: agentTimeout}).DialContext(ctx, "unix", socket)
+	conn, err := dialAgent(ctx, socket)
 	if err != nil {
+		a.err = err
 		return a
 	}
 	deadline, ok := ctx.Deadline()
@@ -36,6 +60,7 @@ func openAgent(ctx context.Context, socket string) *agentClient {
 	a.conn = conn
 	signers, err := agent.NewClient(conn).Signers()
 	if err != nil {
+		a.err = err
 		return a
 	}
 	for _, s := range signers {

@@ -127,11 +127,19 @@ func (l *login) failure(c *gossh.ClientAuthContext) string {
 	case l.sent && !partly:
 		return textPasswordWrong
 	case !l.target.password.IsSet() && slices.Contains(c.AllowedMethods, "password"):
-		return textPasswordNeeded
+		return textPasswordNeeded + l.agentFailure()
 	case l.question != "":
 		return fmt.Sprintf("%s: the server asks %q", textRefused, l.question)
 	}
-	return textRefused
+	return textRefused + l.agentFailure()
+}
+
+// agentFailure is to follow the text of a failure: the keys that were missing may have been with an agent that could not be asked.
+func (l *login) agentFailure() string {
+	if l.agent == nil || l.agent.err == nil {
+		return ""
+	}
+	return fmt.Sprintf(": no keys from the SSH agent at %s: %s", l.target.agent, systemText(l.agent.err))
 }
 
 // watchedSigner tells of signatures that could not be made: an agent may know a key and still refuse its use.

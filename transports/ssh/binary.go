@@ -61,7 +61,11 @@ func (d *Dialer) names(ctx context.Context) []string {
 	if c == nil {
 		return nil
 	}
-	return []string{d.settings.hostname, c.one("hostname")}
+	names := []string{d.settings.hostname, c.one("hostname")}
+	if c.set("hostkeyalias") {
+		names = append(names, c.one("hostkeyalias")) // ssh prompts with it
+	}
+	return names
 }
 
 // mode: terminals are few, so ssh gets one only if it has a password to ask for.
@@ -79,8 +83,11 @@ const (
 )
 
 var (
-	askPassword   = regexp.MustCompile(`(?i)password`)
-	askWhose      = regexp.MustCompile(`@([^@\s]+)'s password: ?$`)
+	askPassword = regexp.MustCompile(`(?i)password`)
+	askWhose    = regexp.MustCompile(`@([^@\s]+)'s password: ?$`)
+	// The server's own question, and whose it is in front of it (OpenSSH 8.5 and later). Users may have an @ in their names. What follows is
+	// written by the server, and may name another.
+	askWhoseOwn   = regexp.MustCompile(`(?i)^\s*\([^)]*@([^@)\s]+)\) .*password`)
 	askPassphrase = regexp.MustCompile(`(?i)enter passphrase for .*: ?$`)
 	askHostKey    = regexp.MustCompile(`(?i)are you sure you want to continue connecting \(yes/no(/\[fingerprint\])?\)\?`)
 
@@ -111,13 +118,17 @@ func (s *settings) script(names []string) transports.Script {
 		return line
 	}
 	whose := func(line string, _ func(string) bool) string {
-		m := askWhose.FindStringSubmatch(line)
+		m := askWhoseOwn.FindStringSubmatch(line)
+		if m == nil {
+			m = askWhose.FindStringSubmatch(line)
+		}
 		if names == nil || slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, m[1]) }) {
 			return ""
 		}
 		return textPasswordNeeded
 	}
 	failures := []transports.Failure{
+		{Pattern: askWhoseOwn, Partial: true, Explain: whose},
 		{Pattern: askWhose, Partial: true, Explain: whose},
 		{Pattern: sayHostKey, Text: textHostKey},
 		{Pattern: sayTooMany, Text: textRefused + ": Too many authentication failures"},

@@ -20,9 +20,10 @@
 //
 // A password is sent once in a dial, to the host itself and to no jump host, and never to a server whose key has
 // changed. Unknown and changed host keys are refused as StrictHostKeyChecking says; nobody is there to be asked, so
-// "ask" refuses. connect_timeout bounds everything from ssh -G to the agent's HELLO. A link that falls silent is given up
-// after keepalive_interval × keepalive_count. Closing a link ends its connection, and those that it runs through. The texts
-// of errors are the same on both ways, and their class is always Unreachable.
+// "ask" refuses. connect_timeout bounds everything from ssh -G to the agent's HELLO. A link that falls silent is asked for a
+// sign of life every keepalive_interval, and given up when that has passed without an answer keepalive_count times in a row. Closing a
+// link ends its connection, and those that it runs through. The texts of errors are the same on both ways, and their class is always
+// Unreachable.
 //
 // # What differs from ssh
 //

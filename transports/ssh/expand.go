@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
-	"os/user"
 	"strconv"
 	"strings"
 )
@@ -13,23 +12,57 @@ import (
 // tokens are the values of %-sequences in ssh's options.
 type tokens map[byte]string
 
-// newTokens knows the sequences that file names take. ssh -G expands some options and leaves others as they were.
+// newTokens knows the sequences that file names take, but for those that setAccount adds. ssh -G expands some options and leaves others as they
+// were.
 func newTokens(alias, hostname, port, remoteUser, jump, keyAlias string) tokens {
 	local, _ := os.Hostname()
 	short, _, _ := strings.Cut(local, ".")
-	name, home := "", homeDir()
-	if u, err := user.LookupId(strconv.Itoa(os.Getuid())); err == nil {
-		name, home = u.Username, u.HomeDir
-	}
 	if keyAlias == "" {
 		keyAlias = hostname
 	}
 	sum := sha1.Sum([]byte(local + hostname + port + remoteUser + jump))
 	return tokens{
 		'%': "%", 'h': hostname, 'n': alias, 'p': port, 'r': remoteUser,
-		'd': home, 'u': name, 'i': strconv.Itoa(os.Getuid()),
+		'i': strconv.Itoa(os.Getuid()),
 		'l': local, 'L': short, 'j': jump, 'k': keyAlias, 'C': hex.EncodeToString(sum[:]),
 	}
+}
+
+// passwd is where accounts are known from; tests have another one.
+var passwd = "/etc/passwd"
+
+// account looks for our own account. os/user would not do: built without cgo, it takes $USER and $HOME for an account that it does not find, as
+// those of SSSD and LDAP.
+func account() (name, home string, known bool) {
+	text, err := os.ReadFile(passwd)
+	if err != nil {
+		return "", "", false
+	}
+	uid := strconv.Itoa(os.Getuid())
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) == 7 && f[2] == uid {
+			return f[0], f[5], true
+		}
+	}
+	return "", "", false
+}
+
+// setAccount adds who we are and where our home is, by ssh's own words: it knows accounts that are in no file here. base is what it says without
+// any configuration. An error is a reason to use the binary.
+func (t tokens) setAccount(base *config) error {
+	t['u'] = base.one("user")
+	file, _, _ := strings.Cut(base.one("userknownhostsfile"), " ")
+	if home, ok := strings.CutSuffix(file, "/.ssh/known_hosts"); ok && strings.HasPrefix(home, "/") {
+		t['d'] = home
+		return nil
+	}
+	// Some versions leave the ~ as it is.
+	_, home, known := account()
+	if !known {
+		return reason("the home of " + t['u'] + " is known to the ssh binary only")
+	}
+	t['d'] = home
+	return nil
 }
 
 // only keeps the sequences that an option takes.

@@ -1,6 +1,8 @@
 package ssh
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -39,6 +41,44 @@ func TestExpand(t *testing.T) {
 	}
 	if len(tok['C']) != 40 {
 		t.Errorf("%%C is %q", tok['C'])
+	}
+}
+
+// withoutAccount has nobody in /etc/passwd, as where accounts come from SSSD or LDAP.
+func withoutAccount(t *testing.T) {
+	t.Helper()
+	before := passwd
+	passwd = (&desk{t: t, dir: t.TempDir()}).write("passwd", "somebody:x:4294967294:1::/:/bin/sh\n")
+	t.Cleanup(func() { passwd = before })
+}
+
+// Who we are is what ssh takes us for. Where it leaves the home open, and we do not know the account, only ssh knows where the files are.
+func TestAccountsAreThoseThatSSHKnows(t *testing.T) {
+	withoutAccount(t)
+	t.Setenv("USER", "wrong")
+	t.Setenv("HOME", "/wrong")
+	says := func(known string) *config {
+		c, err := parseConfig([]byte("user alice\nhostname h\nport 22\nidentityfile ~/.ssh/id_%u\nuserknownhostsfile " + known + "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := says("/ldap/alice/.ssh/known_hosts /ldap/alice/.ssh/known_hosts2")
+	made, err := newTarget("h", c, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(made.identities, " "); got != "/ldap/alice/.ssh/id_alice" {
+		t.Errorf("the identity is %s", got)
+	}
+	c = says("~/.ssh/known_hosts ~/.ssh/known_hosts2")
+	if _, err = newTarget("h", c, c); err == nil || err.Error() != "the home of alice is known to the ssh binary only" {
+		t.Errorf("it gave %v", err)
+	}
+	passwd = (&desk{t: t, dir: t.TempDir()}).write("passwd", fmt.Sprintf("x:x:1:1::/x:/bin/sh\nalice:x:%d:1:A, B:/home/alice:/bin/sh\n", os.Getuid()))
+	if made, err = newTarget("h", c, c); err != nil || made.identities[0] != "/home/alice/.ssh/id_alice" {
+		t.Errorf("it gave %+v, %v", made, err)
 	}
 }
 

@@ -28,6 +28,8 @@ type hostKeyCheck struct {
 	known  *knownHosts
 	// changed is set when a changed key was let pass: such a server gets neither password nor agent.
 	changed bool
+	// accepted is the key that was let pass last, on this connection.
+	accepted []byte
 	// err is what refused the key; the library does not hand errors through as they are.
 	err error
 }
@@ -91,9 +93,16 @@ func (h *hostKeyCheck) algorithms() []string {
 	return common(append(first, all...), all)
 }
 
-// callback is the library's HostKeyCallback.
+// callback is the library's HostKeyCallback. It is called again whenever keys are exchanged anew. What was accepted once on a connection stays so, as
+// with ssh: a certificate may have expired meanwhile, or known_hosts may have been changed.
 func (h *hostKeyCheck) callback(_ string, _ net.Addr, key gossh.PublicKey) error {
-	h.err = h.check(key)
+	blob := key.Marshal()
+	if h.accepted != nil && bytes.Equal(h.accepted, blob) {
+		return nil
+	}
+	if h.err = h.check(key); h.err == nil {
+		h.accepted = blob
+	}
 	return h.err
 }
 
@@ -108,23 +117,21 @@ func (h *hostKeyCheck) check(key gossh.PublicKey) error {
 		return &hostKeyError{fmt.Sprintf("has %d bits, %d are required", bits, t.minRSABits)}
 	}
 	known := h.lookup(t.knownAs)
-	for _, k := range []gossh.PublicKey{plain, authority(cert)} {
-		if k != nil && containsKey(known.revoked, k) {
-			return &hostKeyError{"is revoked"}
+	err := h.trusts(known, plain, cert)
+	if err == nil || err == errRevoked {
+		return err
+	}
+	if t.knownPlain != "" {
+		// Known without its port: ssh takes that too, whether it is a key or an authority. Where other keys are known with the port, the key has changed.
+		bare := h.lookup(t.knownPlain)
+		if len(known.plain) > 0 {
+			bare.plain = nil
 		}
-	}
-	var certErr error
-	if cert != nil {
-		if certErr = h.checkCert(cert, known); certErr == nil {
-			return nil
+		if without := h.trusts(bare, plain, cert); without == nil || without == errRevoked {
+			return without
+		} else if len(known.authorities) == 0 {
+			err = without // this one says more of the certificate
 		}
-	}
-	if containsKey(known.plain, plain) {
-		return nil
-	}
-	if len(known.plain) == 0 && t.knownPlain != "" && containsKey(h.lookup(t.knownPlain).plain, plain) {
-		// Known without its port: ssh takes that too.
-		return nil
 	}
 	if len(known.plain) > 0 {
 		if t.strict == strictNo {
@@ -134,14 +141,35 @@ func (h *hostKeyCheck) check(key gossh.PublicKey) error {
 		return &hostKeyError{"has changed"}
 	}
 	if t.strict == strictYes {
-		if certErr != nil {
-			return &hostKeyError{certErr.Error()}
-		}
-		return &hostKeyError{"is unknown"}
+		return err
 	}
 	// A file that cannot be written is no reason to refuse what the user has allowed: ssh goes on as well.
 	_ = h.known.learn(t.learnFile, t.knownAs, plain, t.hashLearned)
 	return nil
+}
+
+// errRevoked refuses a key, whatever else is known of it.
+var errRevoked = &hostKeyError{"is revoked"}
+
+// trusts says whether what is known under one name lets a server in. The key is plain, in a certificate if cert is not nil.
+func (h *hostKeyCheck) trusts(known trusted, plain gossh.PublicKey, cert *gossh.Certificate) error {
+	for _, k := range []gossh.PublicKey{plain, authority(cert)} {
+		if k != nil && containsKey(known.revoked, k) {
+			return errRevoked
+		}
+	}
+	why := "is unknown"
+	if cert != nil {
+		err := h.checkCert(cert, known)
+		if err == nil {
+			return nil
+		}
+		why = err.Error()
+	}
+	if containsKey(known.plain, plain) {
+		return nil
+	}
+	return &hostKeyError{why}
 }
 
 // checkCert says whether a host certificate holds for this server.

@@ -41,6 +41,11 @@ func TestHostKeys(t *testing.T) {
 		{name: "another-type-only", want: textHostKey, setup: knowing(s.name() + " " + authorized(ecdsa))},
 		{name: "comments-and-rubbish", setup: knowing("# comment", "", "rubbish", s.name()+" ssh-ed25519 !!!", "|1|x|y ssh-rsa AAAA",
 			"@unknown "+s.known(), "  "+s.known()+" a comment")},
+		{name: "revoked-without-port", want: textHostKey, setup: knowing(s.host+" "+authorized(key), "@revoked "+s.host+" "+authorized(key))},
+		{name: "revoked-without-port-and-accepted", want: textHostKey, only: Native, setup: func(d *desk, s *server) kw {
+			d.knows("@revoked " + s.host + " " + authorized(key))
+			return kw{"identity_file": d.identity(), "check_host_keys": "accept"}
+		}},
 		{name: "revoked", want: textHostKey, setup: knowing(s.known(), "@revoked * "+authorized(key))},
 		{name: "alias", setup: func(d *desk, _ *server) kw {
 			d.config("HostKeyAlias web")
@@ -179,6 +184,13 @@ func TestHostCertificates(t *testing.T) {
 	runCases(t, good, []dialCase{
 		{name: "authority", setup: login(ca("*", l.hostCA.PublicKey()))},
 		{name: "authority-by-port", setup: login(ca("[127.0.0.*]:*", l.hostCA.PublicKey()))},
+		{name: "authority-without-port", setup: login(ca(good.host, l.hostCA.PublicKey()))},
+		{name: "authority-without-port-and-another-key", setup: login(
+			ca(good.host, l.hostCA.PublicKey()), good.name()+" "+authorized(signer(newECDSA(t)).PublicKey()))},
+		{name: "another-authority-with-port", setup: login(
+			ca(good.host, l.hostCA.PublicKey()), ca(good.name(), l.other.PublicKey()))},
+		{name: "revoked-authority-without-port", want: textHostKey, setup: login(
+			ca(good.host, l.hostCA.PublicKey()), "@revoked "+good.host+" "+authorized(l.hostCA.PublicKey()))},
 		{name: "another-authority", want: textHostKey, setup: login(ca("*", l.other.PublicKey()))},
 		{name: "authority-for-others", want: textHostKey, setup: login(ca("*.example.org", l.hostCA.PublicKey()))},
 		{name: "no-authority-but-key", setup: login(good.known())},
@@ -197,6 +209,32 @@ func TestHostCertificates(t *testing.T) {
 			return login(ca("*", l.hostCA.PublicKey()))(d, s)
 		}},
 	})
+}
+
+// What was accepted once holds for as long as the connection does, however often keys are exchanged. Another key is looked at as any.
+func TestKeysAreExchangedAnew(t *testing.T) {
+	d := &desk{t: t, dir: t.TempDir()}
+	key, ca := newKey().PublicKey(), newKey()
+	cert := d.sign(newKey().PublicKey(), ca, gossh.HostCert, "web1")
+	made := &target{hostname: "web1", knownAs: "web1", knownFiles: []string{d.path("known_hosts")}}
+	for _, k := range []gossh.PublicKey{key, cert} {
+		d.knows("web1 "+authorized(key), "@cert-authority web1 "+authorized(ca.PublicKey()))
+		check := &hostKeyCheck{target: made, known: newKnownHosts()}
+		if err := check.callback("", nil, k); err != nil {
+			t.Fatalf("%s: %v", k.Type(), err)
+		}
+		d.knows("# nobody is known any more, and the certificate may as well have expired")
+		if err := check.callback("", nil, k); err != nil {
+			t.Errorf("%s: the same key gave %v", k.Type(), err)
+		}
+		if err := check.callback("", nil, newKey().PublicKey()); err == nil {
+			t.Errorf("%s: another key is accepted", k.Type())
+		}
+		again := &hostKeyCheck{target: made, known: newKnownHosts()}
+		if err := again.callback("", nil, k); err == nil {
+			t.Errorf("%s: it is accepted on another connection", k.Type())
+		}
+	}
 }
 
 // The server has keys of three types; known_hosts has one. Asking for that one is up to the client.

@@ -11,12 +11,16 @@ import (
 var errSilent = errors.New("no answer to keepalives")
 
 // keepAlive asks the server for a sign of life when nothing has been heard of it for a while, and gives the connection
-// up when as many intervals have passed without any as the configuration allows. It is a timer, not a goroutine: there
-// may be thousands of idle connections.
+// up when as many intervals have passed after a question as the configuration allows, and nothing was heard in any. It is a
+// timer, not a goroutine: there may be thousands of idle connections.
 type keepAlive struct {
 	mu    sync.Mutex
 	timer *time.Timer
 	over  bool
+
+	heard   int64 // when bytes had been received last, as the connection has it
+	asked   int   // how many intervals have begun with a question since then
+	waiting bool  // a question is on its way, or waits for room in the network
 }
 
 func (k *keepAlive) start(c *Client) {
@@ -40,16 +44,7 @@ func (k *keepAlive) stop() {
 
 // tick looks at how long it has been silent. It runs in a goroutine of its own.
 func (k *keepAlive) tick(c *Client) {
-	every := c.target.aliveEvery
-	silent := c.conn.silence()
-	next := every
-	switch {
-	case silent < every:
-		next = every - silent
-	case silent >= every*time.Duration(c.target.aliveCount):
-		_ = c.conn.end(fmt.Errorf("%w for %s", errSilent, silent.Round(time.Millisecond)))
-		return
-	}
+	every, count := c.target.aliveEvery, c.target.aliveCount
 	select {
 	case <-c.done:
 		return
@@ -60,10 +55,31 @@ func (k *keepAlive) tick(c *Client) {
 		k.mu.Unlock()
 		return
 	}
-	k.timer.Reset(next)
+	heard := c.conn.last.Load()
+	silent := c.conn.silence()
+	if heard != k.heard {
+		k.heard, k.asked = heard, 0
+	}
+	if silent < every {
+		k.timer.Reset(every - silent)
+		k.mu.Unlock()
+		return
+	}
+	if count > 0 && k.asked >= count {
+		k.mu.Unlock()
+		_ = c.conn.end(fmt.Errorf("%w for %s", errSilent, silent.Round(time.Millisecond)))
+		return
+	}
+	k.asked++
+	k.timer.Reset(every)
+	ask := !k.waiting // the library sends one after the other, so another would only wait behind it
+	k.waiting = true
 	k.mu.Unlock()
-	if silent >= every {
-		// This may wait for the answer to the one before, or for room in the network. It ends with the connection.
+	if ask {
+		// This may wait for room in the network. It ends with the connection.
 		_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil)
+		k.mu.Lock()
+		k.waiting = false
+		k.mu.Unlock()
 	}
 }

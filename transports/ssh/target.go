@@ -53,7 +53,7 @@ type target struct {
 	forwardAgent string // path of the socket to forward; may be empty
 	env          []string
 	aliveEvery   time.Duration // 0: no keepalive
-	aliveCount   int
+	aliveCount   int           // questions in a row that may stay unanswered; 0: any number
 }
 
 // strictness is what happens to a host key that is not in known_hosts.
@@ -81,7 +81,7 @@ func newTarget(alias string, c, base *config) (*target, error) {
 		hashLearned:    c.yes("hashknownhosts"),
 		identitiesOnly: c.yes("identitiesonly"),
 		aliveEvery:     time.Duration(number(c.one("serveraliveinterval"))) * time.Second,
-		aliveCount:     max(1, number(c.one("serveralivecountmax"))),
+		aliveCount:     number(c.one("serveralivecountmax")),
 	}
 	if t.network == "" {
 		t.network = "tcp"
@@ -101,6 +101,9 @@ func newTarget(alias string, c, base *config) (*target, error) {
 		}
 	}
 	tok := newTokens(alias, t.hostname, t.port, t.user, c.one("proxyjump"), c.one("hostkeyalias"))
+	if err := tok.setAccount(base); err != nil {
+		return nil, err
+	}
 	if err := t.setFiles(c, tok); err != nil {
 		return nil, err
 	}

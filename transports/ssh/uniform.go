@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,9 +18,11 @@ import (
 // where the files are seen to be like that, and two hosts were really asked about and differ in nothing else, other hosts are not asked about. Whatever is
 // not understood here counts as being different for each host.
 
-// systemConfig and systemSSH belong together: where another ssh looks is not known.
+// systemConfig and systemSSH belong together: where another ssh looks is not known. vendorConfig is where some systems (openSUSE) keep what
+// is theirs.
 const (
 	systemConfig = "/etc/ssh/ssh_config"
+	vendorConfig = "/usr/etc/ssh/ssh_config"
 	systemSSH    = "/usr/bin/ssh"
 )
 
@@ -113,12 +114,11 @@ var tellsApart = []string{"%", "proxyjump", "canonical", "match", "hostname"}
 
 // uniform says whether ssh reads nothing that could tell one host from another.
 func uniform(exe string, options []string) bool {
-	files := []string{systemConfig}
-	if u, err := user.Current(); err == nil {
-		files = append(files, filepath.Join(u.HomeDir, ".ssh", "config"))
-	} else {
-		return false
+	_, home, known := account()
+	if !known {
+		return false // ssh may know a home that we do not
 	}
+	files := []string{filepath.Join(home, ".ssh", "config")}
 	flags, err := parseArgs(options)
 	if err != nil {
 		return false
@@ -134,7 +134,7 @@ func uniform(exe string, options []string) bool {
 		}
 	}
 	if !given {
-		if path, err := exec.LookPath(exe); err != nil || path != systemSSH {
+		if path, err := exec.LookPath(exe); err != nil || path != systemSSH || !uniformSystem(systemConfig, vendorConfig) {
 			return false
 		}
 	}
@@ -144,6 +144,18 @@ func uniform(exe string, options []string) bool {
 		}
 	}
 	return true
+}
+
+// uniformSystem looks at the system's own part. Where its file is missing, ssh may have been built to read another one, and where there is a
+// vendor's too, which of them holds is not known.
+func uniformSystem(path, vendor string) bool {
+	if _, err := os.Stat(vendor); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if _, err := os.Stat(path); err != nil {
+		return false
+	}
+	return uniformFile(path, includeDepth)
 }
 
 // keyword is how a line of ssh_config has to begin for us to read it.

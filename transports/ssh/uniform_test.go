@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -141,13 +139,44 @@ func TestOtherProgramsAreAskedAboutEachHost(t *testing.T) {
 		t.Error("where another ssh looks is not known")
 	}
 	if path, err := exec.LookPath("ssh"); err == nil && path == systemSSH {
-		files := []string{systemConfig}
+		want := uniformSystem(systemConfig, vendorConfig)
 		if home, err := os.UserHomeDir(); err == nil {
-			files = append(files, filepath.Join(home, ".ssh", "config"))
+			want = want && uniformFile(filepath.Join(home, ".ssh", "config"), includeDepth)
 		}
-		want := !slices.ContainsFunc(files, func(f string) bool { return !uniformFile(f, includeDepth) })
 		if got := uniform("ssh", nil); got != want {
-			t.Errorf("%s: uniform is %v, and the files' %v", strings.Join(files, " "), got, want)
+			t.Errorf("uniform is %v, and the files' %v", got, want)
 		}
+	}
+}
+
+// Where the system's file is not where we look, ssh may read another one that tells hosts apart.
+func TestSystemsThatKeepTheirConfigurationElsewhere(t *testing.T) {
+	d := &desk{t: t, dir: t.TempDir()}
+	there, missing := d.write("there", "Host *\n  SendEnv LANG\n"), d.path("missing")
+	for _, c := range []struct {
+		name, system, vendor string
+		want                 bool
+	}{
+		{"the usual", there, missing, true},
+		{"the vendor's only", missing, there, false},
+		{"both", there, there, false},
+		{"neither", missing, missing, false},
+		{"unreadable", d.dir, missing, false},
+	} {
+		if got := uniformSystem(c.system, c.vendor); got != c.want {
+			t.Errorf("%s: uniform is %v", c.name, got)
+		}
+	}
+}
+
+// The home of an account that is not in /etc/passwd is known to ssh, and so is the configuration in it.
+func TestUnknownAccountsAreAskedAboutEachHost(t *testing.T) {
+	options := []string{"-F", "none"}
+	if _, _, known := account(); known != uniform("ssh", options) {
+		t.Errorf("known: %v, but uniform: %v", known, !known)
+	}
+	withoutAccount(t)
+	if uniform("ssh", options) {
+		t.Error("the account is unknown, and the hosts count as uniform")
 	}
 }
