@@ -18,6 +18,9 @@ const (
 	bywayPatience = 15 * time.Second
 )
 
+// bywayName is what the pump is called.
+const bywayName = "byway"
+
 // bywayPump opens one byway and writes to it.
 type bywayPump struct {
 	parts chan wire.Frame
@@ -39,7 +42,7 @@ type (
 func openByway(ctx actor.Context, n int, via transports.Splitter, path string) *bywayPump {
 	p := &bywayPump{parts: make(chan wire.Frame, bywayQueue)}
 	self, sys := ctx.Self(), actors.SystemOf(ctx)
-	p.pump = actors.Go(ctx, "byway", func(ctx context.Context) error {
+	p.pump = actors.Go(ctx, bywayName, func(ctx context.Context) error {
 		err := runByway(ctx, via, path, p.parts, func(m any) { sys.Send(self, m) }, n)
 		if err != nil && ctx.Err() == nil {
 			sys.Send(self, &bywayLost{n: n, err: err})

@@ -38,6 +38,7 @@ type farLine struct {
 	refused error
 	breaks  int
 	silent  bool
+	panics  bool // whoever opens a byway
 
 	in     chan came
 	over   chan struct{}
@@ -76,6 +77,9 @@ func (splitLink) Splits() bool { return true }
 
 func (s splitLink) Byway(context.Context, string) (io.WriteCloser, error) {
 	l := s.line
+	if l.panics {
+		panic("byway")
+	}
 	if l.refused != nil {
 		return nil, l.refused
 	}
@@ -316,6 +320,7 @@ func TestRefusedBywaysAreDoneWithout(t *testing.T) {
 	for name, l := range map[string]*farLine{
 		"by the server": {bywayAnswer: 2, refused: errors.New("administratively prohibited")},
 		"by the agent":  {bywayAnswer: 0},
+		"by a panic":    {bywayAnswer: 2, panics: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l.trip, l.each = 100*time.Millisecond, 6*time.Millisecond

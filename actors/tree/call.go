@@ -24,9 +24,15 @@ const lateGrace = 10 * time.Second
 type call struct {
 	exchange
 	timeout time.Duration
-	window  [3]int // what the agent may still send, by channel
+	window  [3]int // what the agent may still send, by channel; of input, what it may still be sent
+	owed    int    // credit for input that the requester has not been told of yet
 	aborted string
 }
+
+// creditLeast is how much credit for input is worth telling of. Agents grant more than that at a time; one that grants byte by
+// byte must not fill the queue of a requester that does not read. It is little enough to be held back: an eighth of what
+// input starts with.
+const creditLeast = wire.WindowInitial / 8
 
 // callLost ends a call whose link is gone.
 type callLost struct{ result wire.Result }
@@ -38,7 +44,7 @@ type callDeadline struct{ status wire.Status }
 
 func callSpec(x exchange, timeout time.Duration) actors.Spec {
 	return actors.Spec{Kind: "call", Name: "call:" + strconv.FormatUint(uint64(x.id), 10), New: func() actor.Actor {
-		return &call{exchange: x, timeout: timeout, window: [3]int{0, wire.WindowInitial, wire.WindowInitial}}
+		return &call{exchange: x, timeout: timeout, window: [3]int{wire.WindowInitial, wire.WindowInitial, wire.WindowInitial}}
 	}}
 }
 
@@ -51,6 +57,7 @@ func (c *call) Receive(ctx actor.Context) {
 	case *agentFrame:
 		c.onFrame(ctx, m.frame)
 	case *Input:
+		c.window[wire.ChannelIn] -= len(m.Data)
 		c.send(ctx, wire.Data{Channel: 0}, m.Data)
 		if m.EOF {
 			c.send(ctx, wire.EOF{Channel: 0}, nil)
@@ -89,7 +96,23 @@ func (c *call) onFrame(ctx actor.Context, f wire.Frame) {
 		c.window[h.Channel] -= len(f.Body)
 		c.tellRequester(ctx, &Output{Key: c.key, Channel: h.Channel, Data: f.Body})
 	case wire.Credit:
-		c.tellRequester(ctx, &InputCredit{Key: c.key, Bytes: h.Bytes})
+		c.onInputCredit(ctx, h)
+	}
+}
+
+// onInputCredit passes credit on, in portions that pay. More than a bulk receiver keeps open is nothing that an agent grants.
+func (c *call) onInputCredit(ctx actor.Context, h wire.Credit) {
+	if h.Channel != wire.ChannelIn || c.answered {
+		return
+	}
+	c.window[wire.ChannelIn] += h.Bytes
+	if c.window[wire.ChannelIn] > wire.WindowBulk {
+		ctx.Send(ctx.Parent(), &violation{text: "CREDIT for more input than an agent keeps open"})
+		return
+	}
+	if c.owed += h.Bytes; c.owed >= creditLeast {
+		c.tellRequester(ctx, &InputCredit{Key: c.key, Bytes: c.owed})
+		c.owed = 0
 	}
 }
 

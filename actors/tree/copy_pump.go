@@ -165,14 +165,15 @@ func getScript(src string) string {
 	}, "\n")
 }
 
-func getBare(ctx context.Context, way transports.Shell, m *Get) (r wire.Result) {
+func getBare(ctx context.Context, way transports.Shell, m *Get) wire.Result {
 	tmp, err := os.CreateTemp(filepath.Dir(m.Dest), ".ansible_mitogen_transfer-*.tmp")
 	if err != nil {
 		return fileError(err)
 	}
-	defer func() {
+	renamed := false
+	defer func() { // also of a panic, which leaves no result
 		tmp.Close()
-		if r.Status != wire.StatusOK || r.RC != 0 {
+		if !renamed {
 			os.Remove(tmp.Name())
 		}
 	}()
@@ -202,12 +203,14 @@ func getBare(ctx context.Context, way transports.Shell, m *Get) (r wire.Result) 
 	if link.Side() == nil && exit.Code != 0 {
 		said.text = land.last // errors are in the output there
 	}
-	if r = copyResult("get", m.Src, exit, err, &said); r.Status != wire.StatusOK {
+	r := copyResult("get", m.Src, exit, err, &said)
+	if r.Status != wire.StatusOK {
 		return r
 	}
 	if err := land.finish(tmp, m.Dest); err != nil {
 		return fileError(err)
 	}
+	renamed = true
 	return r
 }
 

@@ -49,6 +49,10 @@ func (t *get) Receive(ctx actor.Context) {
 		t.send(ctx, wire.Credit{Channel: 1, Bytes: m.bytes}, nil)
 	case *landed:
 		t.onLanded(ctx, m)
+	case *actors.PumpDone:
+		if m.Err != nil { // it panicked, and has said nothing
+			t.onLanded(ctx, &landed{err: m.Err})
+		}
 	case *Abort:
 		t.cancel(ctx, m.Reason)
 		t.end(ctx, wire.Result{Status: wire.StatusCancelled, Text: m.Reason})

@@ -72,9 +72,9 @@ func (p *interpreter) onMeasureTrip(who *actor.PID) {
 	}
 }
 
-func (p *interpreter) onPing(ctx actor.Context, id uint32, m wire.Ping) {
-	if !m.Reply {
-		p.push(wire.Frame{ID: id, Header: wire.Ping{Reply: true, Stamp: m.Stamp}})
+func (p *interpreter) onPing(ctx actor.Context, m wire.Ping) {
+	if !m.Reply { // agents never ask, and answers to one that does so without end would pile up
+		p.onLost(ctx, errors.New("protocol error: the agent sent a PING that is no answer"))
 		return
 	}
 	p.beat.rtt = time.Duration(time.Now().UnixNano() - m.Stamp)

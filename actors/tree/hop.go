@@ -57,6 +57,10 @@ func (h *hop) Receive(ctx actor.Context) {
 		h.onStarted(ctx)
 	case *dialed:
 		h.onDialed(ctx, m)
+	case *actors.PumpDone:
+		if m.Err != nil && h.interp == nil { // the dial panicked, and has said nothing
+			h.fail(ctx, h.located(&transports.ConnectError{Class: transports.Unreachable, Text: m.Err.Error(), Err: m.Err}))
+		}
 	case *Expect:
 		h.onExpect(ctx, m)
 	case *Fetched:

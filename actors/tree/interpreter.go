@@ -363,7 +363,7 @@ func (p *interpreter) onFrame(ctx actor.Context, m *frames.In) {
 	case wire.Result, wire.Data, wire.Credit, wire.EOF, wire.Exit, wire.Byway:
 		p.onOwned(ctx, f)
 	case wire.Ping:
-		p.onPing(ctx, f.ID, h)
+		p.onPing(ctx, h)
 	case wire.Log:
 		p.cfg.Logger.Info("agent", zap.String("path", ctx.Self().Id), zap.String("logger", h.Logger), zap.String("text", h.Text))
 	case wire.Bye:

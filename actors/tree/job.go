@@ -36,6 +36,10 @@ func (j *job) cut(ctx actor.Context, m any) (r wire.Result, is bool) {
 		return wire.Result{Status: wire.StatusCancelled, Text: m.Reason}, true
 	case *callDeadline:
 		return wire.Result{Status: m.status, Text: "it did not end in time"}, true
+	case *actors.PumpDone:
+		if m.Err != nil { // it panicked, and has said nothing
+			return wire.Result{Status: wire.StatusFault, Text: m.Err.Error()}, true
+		}
 	case *actor.Stopping:
 		return lostWith(ctx), true
 	}

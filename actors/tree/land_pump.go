@@ -74,14 +74,15 @@ type getHead struct {
 
 // land writes the pieces of feed to a temporary file beside dest and renames it when all is right; whatever goes wrong, the
 // temporary file goes. It returns when feed is closed, ctx is done, or something failed.
-func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)) (err error) {
+func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)) error {
 	tmp, err := os.CreateTemp(filepath.Dir(dest), ".ansible_mitogen_transfer-*.tmp")
 	if err != nil {
 		return err
 	}
-	defer func() {
+	renamed := false
+	defer func() { // also of a panic, which leaves no error
 		tmp.Close()
-		if err != nil {
+		if !renamed {
 			os.Remove(tmp.Name())
 		}
 	}()
@@ -114,6 +115,9 @@ func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)
 				if err := json.Unmarshal(pending[:end], head); err != nil {
 					return fmt.Errorf("fetch of '%s': %w", dest, err)
 				}
+				if head.Size < 0 {
+					return fmt.Errorf("fetch of '%s': the file header says a size of %d", dest, head.Size)
+				}
 				piece, pending = pending[end+1:], nil
 			}
 		}
@@ -145,7 +149,9 @@ func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)
 	if err := os.Chtimes(tmp.Name(), when(head.ATime), when(head.MTime)); err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), dest)
+	err = os.Rename(tmp.Name(), dest)
+	renamed = err == nil
+	return err
 }
 
 func when(s float64) time.Time { return time.Unix(0, int64(s*1e9)) }

@@ -88,6 +88,8 @@ func (t *put) Receive(ctx actor.Context) {
 		t.onBywayLost(ctx, m)
 	case *bywayTick:
 		t.onBywayTick(ctx, m)
+	case *actors.PumpDone:
+		t.onPumpDone(ctx, m)
 	case *agentFrame:
 		t.onFrame(ctx, m.frame)
 	case *Abort:
@@ -100,6 +102,18 @@ func (t *put) Receive(ctx actor.Context) {
 		t.end(ctx, m.result)
 	case *actor.Stopping:
 		t.tell(ctx, lostWith(ctx), nil)
+	}
+}
+
+// onPumpDone goes on without a pump that has panicked, and so has said nothing.
+func (t *put) onPumpDone(ctx actor.Context, m *actors.PumpDone) {
+	switch {
+	case m.Err == nil:
+	case m.Name == bywayName:
+		t.onBywayLost(ctx, &bywayLost{err: m.Err})
+	default:
+		t.cancel(ctx, "the source could not be read")
+		t.end(ctx, fileError(m.Err))
 	}
 }
 

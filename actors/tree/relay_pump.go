@@ -144,7 +144,9 @@ func (r *relay) Close() error {
 	}
 	r.closed = true
 	if r.exit == nil && r.err == nil {
-		r.system.Send(r.interp, &streamClose{id: r.id})
+		if r.id != 0 { // otherwise nothing has been started, and nothing will be
+			r.system.Send(r.interp, &streamClose{id: r.id})
+		}
 		r.end(nil, io.ErrClosedPipe)
 	}
 	return nil
@@ -204,10 +206,12 @@ func (r *relay) write(ch int, b []byte) (n int, err error) {
 
 // --- the interpreter's side: none of these block ---
 
-func (r *relay) opened(id uint32) {
+// opened reports false when nobody waits for the program any more.
+func (r *relay) opened(id uint32) bool {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.id = id
-	r.mu.Unlock()
+	return !r.closed
 }
 
 // deliver adds what came in; it reports false when the far side had no credit for it.
@@ -293,6 +297,7 @@ func (s *agentSpawner) Spawn(ctx context.Context, c transports.Command) (transpo
 	defer cancel()
 	reply, err := s.system.Request(ctx, s.interp, &openStream{relay: r, command: c})
 	if err != nil {
+		_ = r.Close() // the interpreter may have begun already, or be about to
 		return nil, err
 	}
 	if _, ok := reply.(*streamOpened); !ok {

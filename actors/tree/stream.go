@@ -34,8 +34,11 @@ func (p *interpreter) onOpenStream(ctx actor.Context, m *openStream) {
 		panic(actors.Fault{Class: actors.ClassDefect, Err: err}) // strings always marshal
 	}
 	id := p.newID()
+	if !m.relay.opened(id) { // whoever asked has gone meanwhile: nobody would ever end the program
+		ctx.Respond(&streamRefused{})
+		return
+	}
 	p.relays[id] = m.relay
-	m.relay.opened(id)
 	p.push(wire.Frame{ID: id, Header: wire.Spawn{Mode: int(m.command.Mode), MetaLen: len(meta)}, Body: meta})
 	ctx.Respond(&streamOpened{id: id})
 }

@@ -228,7 +228,7 @@ type retireLate struct{ done func() }
 func (s *connections) releaseGone(ctx actor.Context, requester, interp *actor.PID) {
 	for _, p := range s.parting {
 		for _, e := range append([]*entry{p.entry}, p.below...) {
-			if e.interp.Equal(interp) {
+			if e.interp != nil && e.interp.Equal(interp) { // what is below may still be on its way
 				s.release(ctx, requester, e)
 				return
 			}

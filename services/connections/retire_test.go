@@ -194,3 +194,23 @@ func TestIdleAccountsOfAMachineGo(t *testing.T) {
 		}
 	})
 }
+
+// A context that is given up may have accounts behind it that are still being entered, while others give up what is gone.
+func TestAnAccountOnItsWayBehindWhatIsGivenUp(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.host("ssh:web1", treetest.UntilGone)
+		slow := l.account("slow")
+		slow.Gate = make(chan struct{})
+		a, b, c := l.Probe("a"), l.Probe("b"), l.Probe("c")
+		first := l.acquire(a, false, "ssh:web1").Target
+		l.acquire(c, false, "ssh:web1") // and stays
+		b.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1", "sudo:slow")})
+		actorstest.Settle()
+		a.Request(l.conns, &Retire{Key: 2, Context: first.Name, Interpreter: first.Interpreter})
+		actorstest.Expect[*ResetDone](a)
+		a.Request(l.conns, &Retire{Key: 3, Context: "gone", Interpreter: a.PID()})
+		actorstest.Expect[*ResetDone](a)
+		close(slow.Gate)
+		actorstest.Expect[*Acquired](b)
+	})
+}

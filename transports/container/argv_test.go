@@ -108,3 +108,20 @@ func TestCredentialsAreInNoErrorAndNoArgument(t *testing.T) {
 		t.Error("the caller's error was changed")
 	}
 }
+
+// What a container's program is given by its environment may be a secret, and is in no error.
+func TestValuesOfVariablesAreInNoError(t *testing.T) {
+	_, err := dial(t, Docker, map[string]any{
+		"container": "c", "docker_path": "/nonexistent/docker",
+		"exec_args": []string{"--env=TOKEN=sesame", "--env=PASS=it's open", "--env=EMPTY=", "--env=ONE=1", "--workdir=/srv1"},
+	})
+	var ce *transports.ConnectError
+	if !errors.As(err, &ce) {
+		t.Fatalf("error = %#v", err)
+	}
+	want := "Child start failed: [Errno 2] No such file or directory: '/nonexistent/docker'. Command was: /nonexistent/docker exec --interactive " +
+		"--env=TOKEN=*** --env=PASS=*** --env=EMPTY= --env=ONE=*** --workdir=/srv1 c "
+	if !strings.HasPrefix(ce.Text, want) {
+		t.Errorf("text %q\nwant %q", ce.Text, want)
+	}
+}

@@ -22,8 +22,11 @@ type dialer struct {
 	lead                    transports.Secret // what argv reads first
 	timeout                 time.Duration
 	hint                    string   // follows the lines of a tool that ended too early
-	hidden                  []string // words that no error shows
+	hidden                  []hidden // what no error shows
 }
+
+// hidden is a word that no error shows, and what it shows in its place.
+type hidden struct{ word, shown string }
 
 // made completes a dialer, unless there was a mistake in the settings.
 func (s *Settings) made(d dialer) (transports.Dialer, error) {
@@ -78,8 +81,8 @@ func (d *dialer) explain(err error) error {
 	}
 	if len(d.hidden) > 0 {
 		var pairs []string
-		for _, word := range d.hidden {
-			pairs = append(pairs, shellescape.Quote(word), "***", word, "***")
+		for _, h := range d.hidden {
+			pairs = append(pairs, shellescape.Quote(h.word), h.shown, h.word, h.shown)
 		}
 		mask := strings.NewReplacer(pairs...)
 		e.Text = mask.Replace(e.Text)

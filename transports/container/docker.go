@@ -2,6 +2,7 @@ package container
 
 import (
 	"encoding/json"
+	"strings"
 
 	"spindle/transports"
 )
@@ -11,9 +12,21 @@ func Docker(kwargs json.RawMessage) (transports.Dialer, error) {
 	s := Read("docker", kwargs)
 	user, name := s.Name("username"), s.Needed("container")
 	argv := append(s.tool("docker_path", "docker"), "exec", "--interactive")
-	argv = append(argv, s.Words("exec_args")...)
-	argv = append(append(argv, asUser(user)...), name)
-	return s.made(dialer{user: user, container: name, argv: argv, env: s.Env("env")})
+	args := s.Words("exec_args")
+	argv = append(append(append(argv, args...), asUser(user)...), name)
+	return s.made(dialer{user: user, container: name, argv: argv, env: s.Env("env"), hidden: values(args)})
+}
+
+// values are the arguments that set a variable, whose value may be a secret and is for whoever is in the container. Values are
+// not hidden by themselves, since one may be as short as "1".
+func values(args []string) (found []hidden) {
+	for _, arg := range args {
+		assigned, isEnv := strings.CutPrefix(arg, "--env=")
+		if name, value, _ := strings.Cut(assigned, "="); isEnv && value != "" {
+			found = append(found, hidden{arg, "--env=" + name + "=***"})
+		}
+	}
+	return found
 }
 
 // Podman is the method "podman".

@@ -43,7 +43,11 @@ func Kubectl(kwargs json.RawMessage) (transports.Dialer, error) {
 	}
 	if login.secret() {
 		args = append(args, "--user="+loginName)
-		d.hidden = slices.DeleteFunc([]string{login.Token, login.Password}, func(word string) bool { return word == "" })
+		for _, word := range []string{login.Token, login.Password} {
+			if word != "" {
+				d.hidden = append(d.hidden, hidden{word, "***"})
+			}
+		}
 	}
 	d.argv = slices.Concat(front, args, []string{"exec", "-it", d.container, "--"})
 	return s.made(d)

@@ -188,7 +188,9 @@ def _check_switch(variables):
 def _check(task, variables, items):
     _check_switch(variables)
     _check_task(task)
-    if not compat.tells_become() and any('{' in str(value) for value in (task.become, task.become_method, variables.get('ansible_become'))):
+    if not compat.tells_become() and any('{' in str(value) for value in (
+            task.become, task.become_method, variables.get('ansible_become'), task.remote_user, task.port, task.connection)):
+        # and up to 2.10 what one item has connected by stays with those behind it
         raise Dependent('each item may become another, and needs a connection of its own for it')
     _check_action(task)
     registered = task.register or ()
@@ -410,10 +412,16 @@ class _Scan(object):
     def _others(self, tree):
         """What is taken from hostvars is made of templates by the variables of its host: it has to be plain."""
         plain = 0
+        calls = dict((id(call.node), call) for call in tree.find_all(nodes.Call))
         for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
             host = node.node
             if isinstance(host, (nodes.Getattr, nodes.Getitem)) and isinstance(host.node, nodes.Name) and host.node.name == 'hostvars':
-                self._of_host(self._host(host), self._key(node))
+                key = self._key(node)
+                if id(node) in calls:
+                    if key != 'get' or not calls[id(node)].args:
+                        raise Dependent('hostvars may be anything')
+                    key = self._constant(calls[id(node)].args[0])
+                self._of_host(self._host(host), key)
                 plain += 1
         if plain != len([node for node in tree.find_all(nodes.Name) if node.name == 'hostvars']):
             raise Dependent('hostvars may be anything')

@@ -58,12 +58,19 @@ def find_binary():
 
 def _own_directory(path):
     """Make a directory that is ours alone, or say that it is not."""
-    try:
-        os.mkdir(path, 0o700)
-    except OSError as e:
-        if e.errno != errno.EEXIST:
-            return False
-    st = os.lstat(path)
+    for _ in range(5):
+        try:
+            os.mkdir(path, 0o700)
+        except OSError as e:
+            if e.errno != errno.EEXIST:
+                return False
+        try:
+            st = os.lstat(path)
+            break
+        except OSError:  # another run that has just ended has removed it
+            pass
+    else:
+        return False
     return stat.S_ISDIR(st.st_mode) and st.st_uid == os.geteuid() and not st.st_mode & 0o077
 
 

@@ -75,6 +75,12 @@ class Sequence(workers.Carrier):
         if self._ask is not None:
             os.close(self._ask)
             self._ask = None
+        self._close_if_over()
+
+    def _close_if_over(self):
+        if self._ask is None and not self._busy and self._done is not None:  # nobody may come by when it has ended
+            pipe, self._done = self._done, None
+            os.close(pipe)
 
     def _take(self):
         """See what it tells: that a task is done, or which follows."""
@@ -93,6 +99,7 @@ class Sequence(workers.Carrier):
         if not data:
             pipe, self._done = self._done, None
             os.close(pipe)
+        self._close_if_over()
 
     # In the process itself.
 

@@ -83,10 +83,11 @@ class IndependenceTest(unittest.TestCase):
         hosts = mock.MagicMock(raw_get={'one': {'plain': {'a': 1}, 'reads': '{{ 1 }}'}, 'two': {'plain': '2'}}.get)
         hosts.__iter__.side_effect = lambda: iter(('one', 'two'))
         variables = {'hostvars': hosts, 'inventory_hostname': 'two'}
-        for text in ('hostvars[item].plain', 'hostvars.one["plain"]["a"]', 'hostvars["two"].plain', 'hostvars[inventory_hostname].reads', 'hostvars[word].none'):
+        for text in ('hostvars[item].plain', 'hostvars.one["plain"]["a"]', 'hostvars["two"].plain', 'hostvars[inventory_hostname].reads', 'hostvars[word].none',
+                     'hostvars[item].get("plain")', 'hostvars.two.get("none", "")'):
             self.assertTrue(self.verdict(variables=variables, command='echo {{ %s }}' % text), text)
         for text in ('hostvars', 'hostvars[item]', 'hostvars.one.reads', 'hostvars[item].reads', 'hostvars["one"][item]', 'hostvars[item].plain ~ hostvars[item]',
-                     '["one"] | map("extract", hostvars, "reads")', 'hostvars.nobody.plain'):
+                     '["one"] | map("extract", hostvars, "reads")', 'hostvars.nobody.plain', 'hostvars.one.get("reads", "")', 'hostvars.two.get(item)', 'hostvars.two.values()', 'hostvars.two.get()'):
             self.assertFalse(self.verdict(variables=variables, command='echo {{ %s }}' % text), text)
         hosts.__iter__.side_effect = lambda: iter(['one'] * (independence._MOST_HOSTS + 1))
         self.assertFalse(self.verdict(variables=variables, command='echo {{ hostvars[item].plain }}'))
@@ -147,6 +148,8 @@ class IndependenceTest(unittest.TestCase):
             self.assertFalse(self.verdict(by_item))
             self.assertFalse(self.verdict({'command': 'id'}, {'ansible_become': '{{ item == 2 }}'}))
             self.assertTrue(self.verdict({'command': 'id', 'become': True}))
+            self.assertFalse(self.verdict({'command': 'id', 'remote_user': '{{ item }}'}))
+            self.assertTrue(self.verdict({'command': 'id', 'remote_user': 'root'}))
 
     def test_conditions_where_a_broken_one_ends_the_loop(self):
         with mock.patch('spindle_ansible.compat.keeps_condition_errors', lambda: False):
