@@ -99,14 +99,17 @@ class Loop(flight_mod.Flight):
             return
         while self._next < len(self.items) and len(self.under_way) < self._limit and not (self._stopped or self.held()):
             item = self._item(original, current)
-            if item is not None:
-                self.begin(item)
+            if item is not None and not self.begin(item):
+                self._next -= 1
+                self._limit = max(2, len(self.under_way))
+                return
 
     def _lead(self, original, current):
         """Begin the item whose turn it is, and what may be ahead if it has sent its call."""
         item = self._item(original, current)
-        if item is not None:
-            self.lead(item)
+        if item is not None and not self.lead(item):
+            self._next -= 1
+        elif item is not None:
             if item.state == flight_mod.SENT:
                 self.executor._connection = item.attempt.executor._connection  # where those behind it find one to go by
             else:

@@ -16,6 +16,7 @@ from ansible.utils.display import Display
 
 from spindle_ansible import client as client_mod
 from spindle_ansible import compat
+from spindle_ansible import log
 from spindle_ansible import runtime
 from spindle_ansible import wire
 
@@ -39,6 +40,10 @@ class Abandoned(BaseException):
 
 class Again(Abandoned):
     """Ends an item that is to be run once more, from the start, as if it had never been begun."""
+
+
+class NoThread(Exception):
+    """There is no thread for an item, which was not begun."""
 
 
 class Item(object):
@@ -72,9 +77,12 @@ class Item(object):
     # In the thread that asks for results.
 
     def start(self):
-        """Run it up to the point where it has to wait."""
+        """Run it up to the point where it has to wait. Raises NoThread where there cannot be another thread."""
+        try:
+            threading.Thread(target=self._run, daemon=True).start()
+        except RuntimeError as e:  # so many are allowed, or there is no memory for its stack
+            raise NoThread(str(e))
         self._wake.release()
-        threading.Thread(target=self._run, daemon=True).start()
         self.flight.wait()
 
     def resume(self, reply=None, error=None):
@@ -258,16 +266,24 @@ class Flight(object):
         return self._client.finish(item.sent)
 
     def begin(self, item):
-        """Begin what comes next."""
+        """Begin what comes next; whether that was possible."""
         self.under_way.append(item)
-        item.start()
+        try:
+            item.start()
+        except NoThread as e:
+            self.under_way.pop()
+            log.debug('not begun ahead: %s' % (e,))
+            return False
+        return True
 
     def lead(self, item):
-        """Begin what nothing is ahead of, as far as its call, or its end."""
+        """Begin what nothing is ahead of, as far as its call, or its end; whether that was possible."""
         item.first = item.lead = True
-        self.begin(item)
+        if not self.begin(item):
+            return False
         while item.state == ASKS:
             item.answer()
+        return True
 
     def sent(self, item):
         """A call was sent."""

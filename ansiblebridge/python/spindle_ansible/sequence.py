@@ -152,7 +152,8 @@ class Tasks(flight.Flight):
             log.debug('no session: %s' % (e,))
         number = 0
         try:
-            self.lead(self._item(None))
+            if not self.lead(self._item(None)):
+                raise flight.NoThread('there is no thread for the task')
             while self.under_way:
                 if number:
                     self._fill()
@@ -189,7 +190,7 @@ class Tasks(flight.Flight):
                 self._prepare()
             if behind is None and self._prepared is not None:
                 self._begin_prepared()  # what there is against it is found on the way
-                behind = self.under_way[1]
+                behind = self.under_way[1] if len(self.under_way) > 1 else None
             if behind is not None and behind.fits():
                 following = behind
         elif behind is not None and behind.state == flight.SENT and not self._refused(behind):
@@ -258,7 +259,8 @@ class Tasks(flight.Flight):
 
     def _begin_prepared(self):
         item, self._prepared = self._prepared, None
-        self.begin(item)
+        if not self.begin(item):
+            self._following.end()  # it is behind that one already
 
     def _fill(self):
         """Begin what comes next, for as long as the first one is not answered."""
@@ -378,6 +380,10 @@ class Following(object):
                 log.debug('nothing is begun behind %s: not understood: %r' % (self._last, e))
         self._over = True
         return None
+
+    def end(self):
+        """No more is wanted."""
+        self._over = True
 
     def _find(self):
         before = self._last

@@ -18,6 +18,30 @@ class AheadTest(PlaybookCase):
         self.assertIn(','.join(str(n) for n in range(70)), self.output)
         self.assertEqual(re.findall(r'item=(\d+)\)', self.output), [str(n) for n in range(70)])
 
+    def test_where_there_are_not_enough_threads_there_are_fewer_ahead(self):
+        with open(os.path.join(self.directory, 'sitecustomize.py'), 'w') as f:
+            f.write("""
+import os, threading
+start = threading.Thread.start
+def few(thread):
+    if '_run' in thread.name or getattr(thread._target, '__name__', '') == '_run':
+        if threading.active_count() > int(os.environ['FEW']):
+            raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = few
+""")
+        for few in ('5', '1'):
+            with self.subTest(few=few):
+                calls = self.play("""
+    - command: echo {{ item }}
+      loop: "{{ range(0, 40) | list }}"
+      register: out
+    - command: echo {{ out.results | map(attribute='stdout') | join(',') }}
+    - command: echo behind
+""", PYTHONPATH=self.directory, FEW=few)
+                self.assertEqual(calls['module'], 42)
+                self.assertIn(','.join(str(n) for n in range(40)), self.output)
+
     def links(self):
         """Which links of chains the calls of modules were."""
         return [call[2] for call in self.calls if call[0] == 'module']
