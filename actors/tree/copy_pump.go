@@ -170,13 +170,8 @@ func getBare(ctx context.Context, way transports.Shell, m *Get) wire.Result {
 	if err != nil {
 		return fileError(err)
 	}
-	renamed := false
-	defer func() { // also of a panic, which leaves no result
-		tmp.Close()
-		if !renamed {
-			os.Remove(tmp.Name())
-		}
-	}()
+	defer os.Remove(tmp.Name()) // whatever happens: where it was renamed, nothing has that name any more
+	defer tmp.Close()
 	link, err := way.Run(ctx, transports.Line{Text: posix(getScript(m.Src))})
 	if err != nil {
 		return failed(err)
@@ -210,7 +205,6 @@ func getBare(ctx context.Context, way transports.Shell, m *Get) wire.Result {
 	if err := land.finish(tmp, m.Dest); err != nil {
 		return fileError(err)
 	}
-	renamed = true
 	return r
 }
 

@@ -79,13 +79,8 @@ func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)
 	if err != nil {
 		return err
 	}
-	renamed := false
-	defer func() { // also of a panic, which leaves no error
-		tmp.Close()
-		if !renamed {
-			os.Remove(tmp.Name())
-		}
-	}()
+	defer os.Remove(tmp.Name()) // whatever happens: where it was renamed, nothing has that name any more
+	defer tmp.Close()
 	var (
 		head    *getHead
 		pending []byte
@@ -149,9 +144,7 @@ func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)
 	if err := os.Chtimes(tmp.Name(), when(head.ATime), when(head.MTime)); err != nil {
 		return err
 	}
-	err = os.Rename(tmp.Name(), dest)
-	renamed = err == nil
-	return err
+	return os.Rename(tmp.Name(), dest)
 }
 
 func when(s float64) time.Time { return time.Unix(0, int64(s*1e9)) }

@@ -107,13 +107,14 @@ class Loop(flight_mod.Flight):
     def _lead(self, original, current):
         """Begin the item whose turn it is, and what may be ahead if it has sent its call."""
         item = self._item(original, current)
-        if item is not None and not self.lead(item):
+        if item is None:
+            return
+        if not self.lead(item):
             self._next -= 1
-        elif item is not None:
-            if item.state == flight_mod.SENT:
-                self.executor._connection = item.attempt.executor._connection  # where those behind it find one to go by
-            else:
-                self._cold = False
+        elif item.state == flight_mod.SENT:
+            self.executor._connection = item.attempt.executor._connection  # where those behind it find one to go by
+        else:
+            self._cold = False
 
     def _item(self, original, current):
         """The next item; None if the rest is run as ever."""

@@ -19,7 +19,7 @@ SOON_SECONDS = 0.001
 
 DEAD = 'A worker was found in a dead state'  # in Ansible's words
 
-_QUEUES = '_results', '_handler_results'  # the second up to ansible-core 2.11
+_QUEUES = '_results', '_handler_results'  # the second up to ansible-core 2.13
 
 
 class _Queue(collections.deque):

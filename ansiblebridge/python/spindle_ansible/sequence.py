@@ -79,8 +79,7 @@ class Sequence(workers.Carrier):
 
     def _close_if_over(self):
         if self._ask is None and not self._busy and self._done is not None:  # nobody may come by when it has ended
-            pipe, self._done = self._done, None
-            os.close(pipe)
+            self._hear_no_more()
 
     def _take(self):
         """See what it tells: that a task is done, or which follows."""
@@ -97,8 +96,7 @@ class Sequence(workers.Carrier):
             else:
                 self._next = line[1:].decode('ascii') or None
         if not data:
-            pipe, self._done = self._done, None
-            os.close(pipe)
+            self._hear_no_more()
         self._close_if_over()
 
     # In the process itself.

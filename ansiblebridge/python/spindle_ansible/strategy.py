@@ -159,7 +159,7 @@ class StrategyMixin(fallback.FallbackMixin):
 
     def _wait_on_handler_results(self, *args, **kwargs):
         with self._spindle_waiting():
-            return super(StrategyMixin, self)._wait_on_handler_results(*args, **kwargs)  # up to 2.11
+            return super(StrategyMixin, self)._wait_on_handler_results(*args, **kwargs)  # up to 2.13
 
     @contextlib.contextmanager
     def _spindle_waiting(self):

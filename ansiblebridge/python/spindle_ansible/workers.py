@@ -227,9 +227,12 @@ class Carrier(WorkerProcess):
         for number in done:
             self._busy.pop(self._members[number], None)
         if not done or not self._busy:
-            pipe, self._done = self._done, None
-            os.close(pipe)
+            self._hear_no_more()
             self._members = ()  # nothing of the task is held longer than by its places
+
+    def _hear_no_more(self):
+        pipe, self._done = self._done, None
+        os.close(pipe)
 
     # In the process itself
 
