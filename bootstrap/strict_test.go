@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"spindle/transports/wire"
@@ -60,6 +61,53 @@ func TestStrictChains(t *testing.T) {
 			notBegun(t, name, res)
 			if err == nil {
 				t.Errorf("%s: what is behind it has run", name)
+			}
+		}
+	})
+}
+
+// A link whose client has read a file of a directory that is here, too, is not begun: what runs ahead of it may change that file.
+func TestLinksBesideTheirSourceAreNotBegun(t *testing.T) {
+	pairsOf(t, controllers[:1], func(t *testing.T, r *remote, modules map[string]closure, _ controller) {
+		st, err := os.Stat(r.local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inode := st.Sys().(*syscall.Stat_t).Ino
+		for name, beside := range map[string][]any{
+			"here":            {r.dir, inode},
+			"another":         {r.dir, inode + 1},
+			"not here":        {r.dir + "/none", inode},
+			"no place at all": {"/proc/version/none", inode},
+		} {
+			mark := strings.ReplaceAll(name, " ", "-")
+			link := func(n int, source string, more func(meta)) uint32 {
+				return r.beginModule(modules["ping"].with("link", source+"\nprint('{}')\nimport sys\nsys.exit(0)\n"), false, nil, func(m meta) {
+					m["chain"] = []any{"beside " + name, n, true}
+					more(m)
+				})
+			}
+			calls := []uint32{
+				link(0, "", func(meta) {}),
+				link(1, fmt.Sprintf("open(%q, 'w').close()", r.dir+"/"+mark), func(m meta) { m["beside"] = beside }),
+				link(2, "", func(meta) {}),
+			}
+			var results []result
+			for _, id := range calls {
+				results = append(results, r.finish(id))
+			}
+			_, err := os.Stat(filepath.Join(r.local, mark))
+			if name == "here" {
+				if results[0].Status != wire.StatusOK || wire.StatusStale != results[1].Status || syscall.Errno(results[1].Errno) != syscall.EEXIST || err == nil {
+					t.Errorf("%s: %+v, %v", name, results, err)
+				}
+				notBegun(t, name, results[2])
+				continue
+			}
+			for _, res := range results {
+				if res.Status != wire.StatusOK || err != nil {
+					t.Errorf("%s: %+v, %v", name, res, err)
+				}
 			}
 		}
 	})

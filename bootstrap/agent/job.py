@@ -285,6 +285,8 @@ class Call(Job):
             if not os.read(self.wait, 1):
                 return 0  # the agent has ended, or the chain
             os.close(self.wait)
+        if self.meta.get('beside') and shared(*self.meta['beside']):
+            raise Stale(errno.EEXIST, 'not begun: it has read a file that is here, too')
         if self.meta.get('fresh') and self.link.login.stale():
             raise Stale(0, 'the login of %s has changed' % wire_text(self.link.facts['user']))
         enter(self.meta, self.link)
@@ -316,6 +318,14 @@ class Call(Job):
         out = [self.sources[c].take(keeps) if c in self.sources else b'' for c in (1, 2)]
         self.link.send(RESULT, self.id, (status, 0 if self.error else self.rc(), len(out[0]), len(out[1]), number, clip(words)),
                        out[0] + out[1])
+
+
+def shared(path, inode):
+    """Whether a directory of the client's is here, too: what runs ahead of a link may have changed what that has read there."""
+    try:
+        return os.stat(wire_bytes(path)).st_ino == inode
+    except OSError:
+        return False
 
 
 def strict(meta):

@@ -286,3 +286,40 @@ func TestLostLinkEndsTheItemsUnderWay(t *testing.T) {
 		})
 	}
 }
+
+// TestTasksAheadRunOnceWhenTheMultiplexerDies: it is killed when a task's result has come, the next one has run, and Ansible is yet to queue that.
+func TestTasksAheadRunOnceWhenTheMultiplexerDies(t *testing.T) {
+	for _, v := range everyVersion() {
+		t.Run(v.Name, func(t *testing.T) {
+			f := newFarOn(t, v)
+			f.c.Write(t, env.PlayDir+"/callback_plugins/ender.py", `import subprocess
+import time
+
+from ansible.plugins.callback import CallbackBase
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_NAME = 'ender'
+
+    def v2_runner_on_ok(self, result, **kwargs):
+        if getattr(result, 'task', getattr(result, '_task', None)).name == 'first':
+            time.sleep(2)
+            subprocess.call(['pkill', '-9', '-x', 'spindle'])
+            time.sleep(0.5)
+`, 0o644)
+			_, r := f.tasks(t, 0, `    - command: "true"
+    - name: first
+      shell: sleep 0.5
+    - shell: echo x >>/tmp/log
+    - command: "true"
+`)
+			if got := f.logged(t); len(got) != 1 {
+				t.Errorf("it has run %d times: %v", len(got), r)
+			}
+			if left := f.h.Quiet(30 * time.Second * env.Patience()); left != "" {
+				t.Errorf("left on the target: %s", left)
+			}
+		})
+	}
+}

@@ -3,6 +3,8 @@
 The loop itself is Ansible's own, in its own thread. When it asks for an item, some of the
 next ones are begun as well (flight.py).
 """
+import gc
+
 from ansible.executor.task_executor import TaskExecutor
 
 from spindle_ansible import closure as closure_mod
@@ -12,6 +14,9 @@ from spindle_ansible import independence
 from spindle_ansible import log
 from spindle_ansible import runtime
 from spindle_ansible import wire
+
+# A loop of more items leaves so much behind that collecting it is worth while.
+MANY_ITEMS = 200
 
 
 class Loop(flight_mod.Flight):
@@ -130,6 +135,8 @@ class Loop(flight_mod.Flight):
 
 def _run_loop(original):
     def run(self, items):
+        if len(items) > MANY_ITEMS:
+            gc.enable()  # a worker has none: it ends soon, as a rule
         scan = independence.proven(self, items) if runtime.active() else None
         if scan is None:
             return original(self, items)

@@ -24,7 +24,7 @@ def look(action, find, directory, independent=None):
     name = os.path.basename(('%s' % (needle,)).rstrip('/'))
     strict = item.flight.strict
     # What a task does is not known, so it has to be made sure when it has ended that what those behind it have seen has not changed.
-    if not name or (action._connection.spindle_method == 'local' if strict else _DOES_MORE & set(action._task.args)
+    if not name or (item.flight.shares or action._connection.spindle_method == 'local' if strict else _DOES_MORE & set(action._task.args)
                     or any(name in other.names for other in item.others())):
         item.wait()
         return
@@ -33,6 +33,8 @@ def look(action, find, directory, independent=None):
         plain = os.path.isfile(path) and not os.path.islink(path) and (independent is None or independent(item, path))
         if plain and strict:
             item.check = _unchanged(lambda: to_bytes(find(directory, needle), errors='surrogate_or_strict'), path)
+            place = os.path.realpath(os.path.dirname(path))
+            item.beside = [place.decode('utf-8', 'surrogateescape'), os.stat(place).st_ino]
     except Exception:  # the action will meet it again
         plain = False
     if not plain:

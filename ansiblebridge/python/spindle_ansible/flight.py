@@ -8,6 +8,7 @@ What has no call that may be sent ahead waits for its turn with it, and nothing 
 it has ended. What copies may look at before their turn is the affair of copies.py.
 """
 import contextlib
+import errno
 import os
 import threading
 from collections import deque
@@ -69,6 +70,7 @@ class Item(object):
         self.private = True  # nobody else has what is written
         self.looked = False  # whether a copy has made sure that what it has read is what it would read in its turn
         self.check = None  # says whether it is, where that could not be made sure
+        self.beside = None  # the directory of what it has read, and its inode: the agent does not begin it if it has that directory, too
         self._wake = threading.Lock()
         self._wake.acquire()
         self._question = None
@@ -171,6 +173,8 @@ class Item(object):
             return None
         if not flight.takes(op, context, closure):
             return None
+        if self.beside:
+            meta = dict(meta, beside=self.beside)
         try:
             self.sent = flight.link(op, context, meta, parts, closure)
         except client_mod.ClientError:
@@ -179,6 +183,7 @@ class Item(object):
         flight.sent(self)
         result = self._pause(SENT)
         if result.status == wire.STALE and result.errno:  # it was not begun, since one ahead of it has not ended well
+            flight.shares = flight.shares or result.errno == errno.EEXIST
             if op == 'composite' or flight.strict:
                 raise Again()  # what that one does instead may be done to this one's source
             return None
@@ -189,6 +194,7 @@ class Flight(object):
     """What is under way, in order."""
 
     strict = False  # whether a link goes on only behind a module that has plainly done its work
+    shares = False  # whether the target was seen to have the controller's files
 
     def __init__(self):
         self.under_way = deque()

@@ -437,6 +437,11 @@ class Sequences(object):
         self._iterator = iterator
         self._running = {}
 
+    def expects(self, host, task):
+        """Whether a host's task runs already."""
+        found = self._running.get(host.name)
+        return found is not None and found.expects(task)
+
     def take(self, member):
         """Let a process have a member that it runs already; whether there is one."""
         found = self._running.get(member._host.name)

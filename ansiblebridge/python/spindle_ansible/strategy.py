@@ -111,7 +111,9 @@ class StrategyMixin(fallback.FallbackMixin):
     def _spindle_queue(self, host, task, task_vars, play_context):
         queue = super(StrategyMixin, self)._queue_task
         missing, alone = [], True
-        if self._spindle_warmer is not None and not runtime.given_up():
+        if self._spindle_crew is not None and self._spindle_crew.expects(host, task):
+            alone = False  # whatever became of the multiplexer: it may have been done already
+        elif self._spindle_warmer is not None and not runtime.given_up():
             missing, alone = self._spindle_prepare(task, task_vars)
         if not alone:
             self._spindle_crew.lacks(missing, task_vars)

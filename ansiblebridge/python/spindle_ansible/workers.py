@@ -391,6 +391,10 @@ class Crew(object):
             self._since = time.monotonic()
         self._waiting.append(member)
 
+    def expects(self, host, task):
+        """Whether a task of a host runs already."""
+        return self._sequences is not None and self._sequences.expects(host, task)
+
     def asked(self):
         """The place of a waiting member is needed for another one: there are no more places, or soon."""
         if self._queueing and (len(self._waiting) * 2 >= self._places
