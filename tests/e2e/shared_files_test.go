@@ -12,7 +12,7 @@ import (
 )
 
 // TestTasksAheadSeeTheControllersFilesChange: the target is the controller, by way of ssh. A template's source is written by the task ahead of
-// it, when both were sent and the template was read. It has the new text, and what is behind it runs once.
+// it, when both were sent and the template was read. It has the new text, and what is behind it runs once. So it is with files of variables.
 func TestTasksAheadSeeTheControllersFilesChange(t *testing.T) {
 	for _, v := range everyVersion() {
 		t.Run(v.Name, func(t *testing.T) {
@@ -41,15 +41,26 @@ func TestTasksAheadSeeTheControllersFilesChange(t *testing.T) {
     - shell: echo last >>/tmp/log
     - fail: {msg: it was the same}
       when: same is changed
+- hosts: all
+  gather_facts: false
+  vars_files: [[new.yml, old.yml]]
+  tasks:
+    - command: "true"
+    - shell: "sleep 1; echo 'x: new' >{{ playbook_dir }}/new.yml"
+    - shell: echo {{ x }} >>/tmp/log
+    - shell: echo skipped >>/tmp/log
+      when: x == 'old'
+    - shell: echo once >>/tmp/log
 `, 0o644)
 			c.Write(t, env.PlayDir+"/own.j2", "first\n", 0o644)
+			c.Write(t, env.PlayDir+"/old.yml", "x: old\n", 0o644)
 			c.InstallSpindle(t)
 			r := c.Play(t, env.Play{Strategy: "mitogen_linear", Playbook: "own.yml",
 				Inventory: "own ansible_host=127.0.0.1 ansible_port=2222 ansible_user=" + env.Operator + " ansible_python_interpreter=/usr/bin/python3\n"})
 			if r.Code != 0 {
 				t.Fatalf("play: %v", r)
 			}
-			for path, want := range map[string]string{"/tmp/own": "third\nthird\n", "/tmp/log": "behind\nlater\nlast\n"} {
+			for path, want := range map[string]string{"/tmp/own": "third\nthird\n", "/tmp/log": "behind\nlater\nlast\nnew\nonce\n"} {
 				if got, err := os.ReadFile(c.Root() + path); err != nil || string(got) != want {
 					t.Errorf("%s: %q, %v; want %q", path, got, err, want)
 				}

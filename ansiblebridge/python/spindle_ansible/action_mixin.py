@@ -24,6 +24,7 @@ from spindle_ansible import compat
 from spindle_ansible import connection as connection_mod
 from spindle_ansible import discovery
 from spindle_ansible import files
+from spindle_ansible import flight
 from spindle_ansible import log
 from spindle_ansible import runtime
 from spindle_ansible import texts
@@ -94,6 +95,7 @@ class ActionMixin(ActionBase):
         variables = self._spindle_variables(task_vars or {})
         unsupported = self._connection.spindle_unsupported(variables)
         if unsupported:
+            flight.in_turn()
             log.warn_once(unsupported[0], texts.UNSUPPORTED % unsupported[1])
             self._connection.spindle_step_aside()
             self.__class__ = self.spindle_stock

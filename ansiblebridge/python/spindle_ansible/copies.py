@@ -13,6 +13,8 @@ from spindle_ansible import flight
 
 # With these, a copy does more to the target than put one file in the place of another.
 _DOES_MORE = frozenset(('validate', 'unsafe_writes'))
+# With these, to have copied a file once too often cannot be made good by copying it again.
+_ONCE = frozenset(('force', 'backup'))
 
 
 def look(action, find, directory, independent=None):
@@ -24,8 +26,8 @@ def look(action, find, directory, independent=None):
     name = os.path.basename(('%s' % (needle,)).rstrip('/'))
     strict = item.flight.strict
     # What a task does is not known, so it has to be made sure when it has ended that what those behind it have seen has not changed.
-    if not name or (item.flight.shares or action._connection.spindle_method == 'local' if strict else _DOES_MORE & set(action._task.args)
-                    or any(name in other.names for other in item.others())):
+    if not name or (_strictly(action, item) if strict else
+                    _DOES_MORE & set(action._task.args) or any(name in other.names for other in item.others())):
         item.wait()
         return
     try:
@@ -33,8 +35,7 @@ def look(action, find, directory, independent=None):
         plain = os.path.isfile(path) and not os.path.islink(path) and (independent is None or independent(item, path))
         if plain and strict:
             item.check = _unchanged(lambda: to_bytes(find(directory, needle), errors='surrogate_or_strict'), path)
-            place = os.path.realpath(os.path.dirname(path))
-            item.beside = [place.decode('utf-8', 'surrogateescape'), os.stat(place).st_ino]
+            item.beside = flight.place(os.path.dirname(path))
     except Exception:  # the action will meet it again
         plain = False
     if not plain:
@@ -43,6 +44,11 @@ def look(action, find, directory, independent=None):
         if ahead and not strict:
             raise flight.Again()  # its text may look at their results, which the variables that it began with lack
     item.looked = True
+
+
+def _strictly(action, item):
+    """Whether a task has to wait for its turn, since a source that turns out to have changed would be too late to know."""
+    return item.flight.shares or action._connection.spindle_method == 'local' or _ONCE & set(action._task.args)
 
 
 def _unchanged(find, path):

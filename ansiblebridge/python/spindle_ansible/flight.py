@@ -13,6 +13,7 @@ import os
 import threading
 from collections import deque
 
+from ansible.module_utils.common.text.converters import to_bytes
 from ansible.utils.display import Display
 
 from spindle_ansible import client as client_mod
@@ -173,8 +174,9 @@ class Item(object):
             return None
         if not flight.takes(op, context, closure):
             return None
-        if self.beside:
-            meta = dict(meta, beside=self.beside)
+        beside = self.beside or not self.lead and flight.beside
+        if beside:
+            meta = dict(meta, beside=beside)
         try:
             self.sent = flight.link(op, context, meta, parts, closure)
         except client_mod.ClientError:
@@ -182,6 +184,7 @@ class Item(object):
         self.size, self.op = size, op
         flight.sent(self)
         result = self._pause(SENT)
+        flight.apart = flight.apart or bool(beside) and result.status == wire.OK
         if result.status == wire.STALE and result.errno:  # it was not begun, since one ahead of it has not ended well
             flight.shares = flight.shares or result.errno == errno.EEXIST
             if op == 'composite' or flight.strict:
@@ -195,6 +198,8 @@ class Flight(object):
 
     strict = False  # whether a link goes on only behind a module that has plainly done its work
     shares = False  # whether the target was seen to have the controller's files
+    apart = False  # whether it was seen not to have them
+    beside = None  # as Item.beside, for all of them
 
     def __init__(self):
         self.under_way = deque()
@@ -315,6 +320,12 @@ class Flight(object):
         self.under_way.clear()
 
 
+def place(directory):
+    """A directory of the controller's, as an agent can tell whether it is on its machine, too: its path and inode."""
+    path = os.path.realpath(to_bytes(directory, errors='surrogate_or_strict'))
+    return [path.decode('utf-8', 'surrogateescape'), os.stat(path).st_ino]
+
+
 def item():
     """What this thread runs that was begun ahead, or None."""
     return getattr(_here, 'item', None)
@@ -338,6 +349,13 @@ def silence():
         yield
     finally:
         _here.item = None
+
+
+def in_turn():
+    """Wait until nothing is ahead of what this thread runs, for what goes by no call of ours."""
+    found = item()
+    if found is not None and found.flight is not None:
+        found.wait()
 
 
 def within(loop):

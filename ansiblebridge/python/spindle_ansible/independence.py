@@ -69,7 +69,7 @@ _LOOKING_UP = ('lookup', 'query', 'q')
 _FUNCTIONS = frozenset(('cycler', 'dict', 'joiner', 'lipsum', 'namespace', 'range', 'undef'))
 _TAKE_A_NAME = {'map': 0, 'select': 0, 'reject': 0, 'selectattr': 1, 'rejectattr': 1}
 # Names behind which anything may be.
-_ANYTHING = frozenset(('vars', '_task', 'varnames', 'self', 'caller', 'environment'))
+_ANYTHING = frozenset(('vars', '_task', 'varnames', 'self', 'caller', 'environment', 'template_run_date'))  # the last is a clock, too
 # What the data of a template may not be told: it would be changed for all who see it.
 _CHANGING = frozenset(('add', 'append', 'clear', 'discard', 'extend', 'insert', 'pop', 'popitem', 'remove', 'reverse', 'setdefault', 'sort',
                        'update', 'difference_update', 'intersection_update', 'symmetric_difference_update', '__setitem__', '__delitem__'))
@@ -135,7 +135,7 @@ def ahead(task, variables, handlers):
 
 def check_end(task, handlers):
     """The half of that which does not hold for what is begun behind others, too. Raises Dependent."""
-    if any(getattr(task, name) not in (None, [], [True], [False], True, False) for name in ('changed_when', 'failed_when')):
+    if task.failed_when not in (None, [], [False], False) or task.changed_when not in (None, [], [True], [False], True, False):
         raise Dependent('it may fail by a condition')
     if task.ignore_unreachable:
         raise Dependent('the play may go on without the host')
@@ -167,6 +167,8 @@ def _check_alone(task):
         raise Dependent('it is no plain task')
     if '{' in '%s%s' % (task.action, task.name):
         raise Dependent('its name is a template')
+    if '{' in str(getattr(task, 'throttle', '')):
+        raise Dependent('its throttle is a template')  # which the main process evaluates
     for name in names(task):
         if not str(name).isidentifier():
             raise Dependent('register is no name')

@@ -13,6 +13,7 @@ from ansible.plugins.loader import action_loader, connection_loader, get_with_co
 from spindle_ansible import action_mixin
 from spindle_ansible import ahead
 from spindle_ansible import connection as connection_mod
+from spindle_ansible import flight
 from spindle_ansible import listings
 from spindle_ansible import methods
 from spindle_ansible import mixins
@@ -36,6 +37,8 @@ def _get_connection(original):
         play_context = args[0] if args else kwargs.get('play_context')
         if (method is None or kwargs.get('class_only') or not runtime.active()
                 or methods.connection(getattr(play_context, 'connection', None)) is None):
+            if not kwargs.get('class_only'):
+                flight.in_turn()
             return original(name, *args, **kwargs)
         result = original(method if method in methods.STOCK else 'mitogen_' + method, class_only=True)
         if result.object is None:

@@ -14,11 +14,14 @@ import contextvars
 import json
 import os
 
+from ansible import constants as C
+
 from spindle_ansible import client as client_mod
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import flight
 from spindle_ansible import independence
 from spindle_ansible import log
+from spindle_ansible import methods
 from spindle_ansible import runtime
 from spindle_ansible import settings
 from spindle_ansible import waiting
@@ -139,6 +142,7 @@ class Tasks(flight.Flight):
         self.contexts = {}
         self._process = process
         self._following = following
+        self.beside = following.place
         self._context = None  # that all links go to
         self._prepared = None  # what comes next, and is not begun yet
 
@@ -238,7 +242,7 @@ class Tasks(flight.Flight):
                 item.answer()
         if isinstance(item.error, flight.Again):
             # What it would have seen in its turn may be something else: it is run as if nothing had been sent for it.
-            item = self.under_way[0] = self._item(item.made_of)
+            item = self.under_way[0] = self._item(self._following.again(item.made_of))
             item.alone = item.first = True
             item.start()
             return self._first()
@@ -308,7 +312,7 @@ class _Task(flight.Item):
 
     def deliver(self, skipped):
         """The result is about to be sent, which the main process has to ask for."""
-        if skipped:
+        if skipped and (self.flight.apart or not self.flight.beside):
             self.hold()
         self.wait()
         self.tell()
@@ -365,6 +369,8 @@ class Following(object):
         self._registered = set()
         self._handlers = None
         self._over = False
+        # Files of variables are read again for every task. On a target that has them, too, those ahead may change them.
+        self.place = flight.place(strategy._loader.get_basedir()) if iterator._play.vars_files else None
 
     def next(self):
         """(task, variables, what to look at its files with), or None: no more."""
@@ -394,12 +400,12 @@ class Following(object):
         if task._role is not None and task._role.has_run(self._host):
             raise independence.Dependent('its role has run')
         self._registered |= independence.names(before)
-        strategy, play = self._strategy, self._iterator._play
-        variables = strategy._variable_manager.get_vars(
-            play=play, host=self._host, task=task, _hosts=strategy._hosts_cache, _hosts_all=strategy._hosts_cache_all)
-        strategy.add_tqm_variables(variables, play=play)
-        if strategy._spindle_alone(task, variables, strategy._spindle_settings(task, variables)):
+        strategy, variables = self._strategy, self._variables(task)
+        chosen = strategy._spindle_settings(task, variables)
+        if strategy._spindle_alone(task, variables, chosen):
             raise independence.Dependent('it needs a worker of its own')
+        if self.place and methods.connection(chosen[0]) == 'local':
+            raise independence.Dependent('files of variables may be changed')
         if strategy._spindle_warmer.missing(task, variables):
             raise independence.Dependent('its code was not put together yet')
         python = settings.interpreter(variables, None)
@@ -412,6 +418,24 @@ class Following(object):
         except independence.Dependent:
             self._over = True  # it is the last
         return task, variables, scan
+
+    def again(self, made_of):
+        """The same for a task that was not begun, since its target may have changed what it is made of."""
+        task, variables, scan = made_of
+        if self.place:
+            try:
+                with flight.silence():
+                    variables = self._variables(task)
+            except Exception as e:  # the main process has met it, too
+                log.debug('%s has the variables of before: %r' % (task, e))
+        return task, variables, scan
+
+    def _variables(self, task):
+        strategy, play = self._strategy, self._iterator._play
+        variables = strategy._variable_manager.get_vars(
+            play=play, host=self._host, task=task, _hosts=strategy._hosts_cache, _hosts_all=strategy._hosts_cache_all)
+        strategy.add_tqm_variables(variables, play=play)
+        return variables
 
     def handlers(self):
         """The names that tasks can notify, where those are plain."""
@@ -460,6 +484,8 @@ class Sequences(object):
         try:
             if len(self._strategy.get_hosts_left(self._iterator)) != 1:
                 raise independence.Dependent('others have to keep pace')
+            if list(C.VARIABLE_PLUGINS_ENABLED) not in ([], ['host_group_vars']):
+                raise independence.Dependent('plugins for variables are asked for every task')
             independence.ahead(task, member._task_vars, following.handlers())
         except independence.Dependent as e:
             log.debug('%s is alone: %s' % (task, e))

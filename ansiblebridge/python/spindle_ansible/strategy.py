@@ -79,7 +79,9 @@ class StrategyMixin(fallback.FallbackMixin):
         hooks = loaders.Hooks()
         self._spindle_warmer = prewarm.Warmer(hooks)
         if self._spindle_shares and batch.wanted() and not (self._step or self.debugger_active):
-            self._spindle_crew = workers.Crew(len(self._workers), sequence.Sequences(self, iterator))
+            # What somebody's own strategy makes of tasks and variables is not known ahead.
+            ahead = sequence.Sequences(self, iterator) if '_spindle_shares' in vars(type(self)) else None
+            self._spindle_crew = workers.Crew(len(self._workers), ahead)
             self._spindle_rules = batch.Rules(hooks)
         for loader, name in ((connection_loader, 'connection'), (action_loader, 'action')):
             loader.add_directory(os.path.join(PLUGINS, name))

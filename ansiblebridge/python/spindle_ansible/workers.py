@@ -245,10 +245,11 @@ class Carrier(WorkerProcess):
 
     def _work_on(self):
         threads = []
-        for number, member in enumerate(self._members[1:], 1):
+        last = len(self._members) - 1
+        for number, member in enumerate(self._members[:last]):
             threads.append(threading.Thread(target=self._work, args=(number, member), daemon=True))
             threads[-1].start()
-        self._work(0, self._members[0])
+        self._work(last, self._members[last])  # what takes no time is done in the order of the hosts, as with a worker for each
         for thread in threads:
             thread.join()
 

@@ -352,6 +352,9 @@ class Worker(threading.Thread):
                 if name and self.chains.get(name, 0) != number:
                     note(('refused', '', number))
                     raise Fault(wire.STATUS_STALE, 'not begun', 67)
+                if meta.get('beside') and os.stat(meta['beside'][0]).st_ino == meta['beside'][1]:
+                    note(('refused', '', number))
+                    raise Fault(wire.STATUS_STALE, 'not begun: it has read a file that is here, too', 17)
                 note((op, context[:5], number if name else None))
                 rc, out, err = self.answer(op, context, bytes(closure), meta, data)
                 status, errno, text = wire.STATUS_OK, 0, ''

@@ -260,6 +260,14 @@ class FilterModule(object):
                   '  - assert: {that: seen.stdout | int <= 3, quiet: true}\n' % (marks, marks, marks),
                   inventory=INVENTORY, ANSIBLE_FORKS='3')
 
+    def test_hosts_begin_in_their_order(self):
+        carrier = object.__new__(workers.Carrier)
+        carrier._members = list('abcd')
+        here, seen = threading.current_thread(), []
+        carrier._work = lambda number, member: seen.append((number, member, threading.current_thread() is here))
+        carrier._work_on()
+        self.assertEqual(sorted(seen), [(0, 'a', False), (1, 'b', False), (2, 'c', False), (3, 'd', True)])
+
     def test_hosts_wait_for_each_other(self):
         self.play('  - shell: touch {{ playbook_dir }}/met-{{ number }}; n=0; while [ $n -lt 300 ] && '
                   '[ $(ls {{ playbook_dir }}/met-* | wc -l) -lt 8 ]; do sleep 0.1; n=$((n+1)); done; ls {{ playbook_dir }}/met-* | wc -l\n'

@@ -136,7 +136,7 @@ class IndependenceTest(unittest.TestCase):
                      "{{ item | realpath }}", "{{ '/tmp/*' | fileglob }}", "{{ item | somebodys }}", "{{ [1] | map('somebodys') | list }}", '{{ [item] | map(word) }}',
                      "{{ item is exists }}", "{{ [item] | select('file') }}", "{{ [{'a': 1}] | selectattr('a', 'directory') }}", '{{ somebodys(1) }}',
                      '{% include "x" %}', '{% import "x" as y %}', '{% macro a() %}{% endmacro %}', '{{ word.append(1) }}', "{{ word['append'](1) }}",
-                     '{{ word.__class__ }}', '{{ 1 1 }}', '{{ now() }}', "{{ '%s' | strftime }}", "{{ item | map(*['x']) }}", '{% set query = word %}{{ query(1) }}', '#jinja2: variable_start_string: "[["\n{{ x }}'):
+                     '{{ word.__class__ }}', '{{ 1 1 }}', '{{ now() }}', '{{ template_run_date }}', "{{ '%s' | strftime }}", "{{ item | map(*['x']) }}", '{% set query = word %}{{ query(1) }}', '#jinja2: variable_start_string: "[["\n{{ x }}'):
             self.assertFalse(self.verdict(command='echo ' + text if text[0] != '#' else text), text)
             self.assertFalse(self.verdict(failed_when=text[3:-3]) and text.startswith('{{ '), text)
 
@@ -251,7 +251,8 @@ class TaskTest(unittest.TestCase):
         self.assertTrue(self.behind(register='out', changed_when='out.rc == 0'))  # its own
 
     def test_what_can_fail_by_what_the_target_does_not_know(self):
-        for data in ({'changed_when': 'mine.rc == 0'}, {'failed_when': ['mine.rc > 1']}, {'ignore_unreachable': True}, {'notify': 'nobody'}, {'notify': ['there', '{{ word }}']}):
+        for data in ({'changed_when': 'mine.rc == 0'}, {'failed_when': ['mine.rc > 1']}, {'ignore_unreachable': True}, {'notify': 'nobody'}, {'notify': ['there', '{{ word }}']},
+                     {'failed_when': True}, {'throttle': '{{ nobody }}'}):
             self.assertFalse(self.ahead(register='mine', **data), data)
-        for data in ({'changed_when': False}, {'failed_when': False}, {'notify': 'there'}, {'notify': ['topic', 'there']}):
+        for data in ({'changed_when': False}, {'changed_when': True}, {'failed_when': False}, {'throttle': 1}, {'notify': 'there'}, {'notify': ['topic', 'there']}):
             self.assertTrue(self.ahead(**data), data)

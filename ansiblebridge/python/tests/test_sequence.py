@@ -2,7 +2,7 @@
 import os
 import re
 
-from tests.playbook_case import PlaybookCase
+from tests.playbook_case import HEAD, PlaybookCase
 
 # What a task leaves when it runs: its number, and which process of Ansible's has asked for it.
 MARK = """
@@ -108,6 +108,40 @@ class SequenceTest(PlaybookCase):
     def test_what_a_condition_may_fail_by_is_the_last(self):
         self.play(self.tasks(6, {3: 'failed_when: "1 == 1"'}), code=2)
         self.assertEqual(self.ran(), [0, 1, 2, 3])
+
+    def test_what_is_told_to_fail_is_the_last(self):
+        self.play(self.tasks(6, {3: 'failed_when: true'}), code=2)
+        self.assertEqual(self.ran(), [0, 1, 2, 3])
+
+    def test_files_of_variables_are_read_for_each_task(self):
+        for connection in ('local', 'ssh'):
+            for name, text in (('v.yml', 'x: old'), ('w.yml', 'y: true')):
+                with open(os.path.join(self.directory, name), 'w') as f:
+                    f.write(text + '\n')
+            self.play(self.tasks(2) + '''
+    - {name: change, shell: "cd %s; sleep 0.5; echo 'x: new' > v1.yml; echo 'y: false' > w1.yml"}
+    - {name: look, shell: "echo saw {{ x }}"}
+    - {name: skip, shell: echo no, when: y}
+''' % self.directory, head=HEAD.replace('  tasks:', '  vars_files: [[v1.yml, v.yml], [w1.yml, w.yml]]\n  tasks:'), inventory='one ansible_connection=%s\n' % connection)
+            self.assertIn('saw new', self.output)
+            self.assertIn('skipped=1', self.output)
+            for name in ('v1.yml', 'w1.yml'):
+                os.unlink(os.path.join(self.directory, name))
+
+    def test_somebodys_own_strategy_is_asked_for_each_task(self):
+        own = os.path.join(self.package, 'plugins', 'strategy', 'own.py')
+        with open(own, 'w') as f:
+            f.write('''
+from ansible.plugins.loader import strategy_loader
+
+
+class StrategyModule(strategy_loader.get('mitogen_linear', class_only=True)):
+    def _queue_task(self, host, task, task_vars, play_context):
+        task_vars['stamp'] = task.name
+        return super()._queue_task(host, task, task_vars, play_context)
+''')
+        self.play(''.join('    - {name: t%d, shell: "echo stamp {{ stamp | default(0) }}"}\n' % n for n in range(6)), ANSIBLE_STRATEGY='own')
+        self.assertEqual(sorted(set(re.findall(r'stamp (t\d)', self.output))), ['t%d' % n for n in range(6)])
 
     def test_a_handler_that_is_not_there_ends_the_play_where_it_always_did(self):
         self.play(self.tasks(6, {3: 'notify: nobody'}), code=1)
