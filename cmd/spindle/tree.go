@@ -52,10 +52,11 @@ The tree is read without asking the parts themselves, so it shows a part that ha
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			if len(dirs) == 0 {
+			named := len(dirs) > 0
+			if !named {
 				dirs = runDirectories()
 			}
-			found, err := findMultiplexers(ctx, dirs, cmd.ErrOrStderr())
+			found, err := findMultiplexers(ctx, dirs, named, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -86,13 +87,17 @@ The tree is read without asking the parts themselves, so it shows a part that ha
 	return cmd
 }
 
-// findMultiplexers asks every socket, all at once. One that does not answer is told of on complaints, and is no error: others do.
-func findMultiplexers(ctx context.Context, dirs []string, complaints io.Writer) ([]multiplexer, error) {
+// findMultiplexers asks every socket, all at once. One that does not answer is told of on complaints, and is no error: others do. So is a
+// directory that cannot be used, unless the user named it: anybody can make one in /tmp.
+func findMultiplexers(ctx context.Context, dirs []string, named bool, complaints io.Writer) ([]multiplexer, error) {
 	var asked []multiplexer
 	for _, dir := range dirs {
 		sockets, err := findSockets(dir)
-		if err != nil {
+		switch {
+		case err != nil && named:
 			return nil, err
+		case err != nil:
+			fmt.Fprintf(complaints, "spindle: skipped %s: %s\n", dir, err)
 		}
 		for _, socket := range sockets {
 			asked = append(asked, multiplexer{Socket: socket, Owner: ownerOf(socket), Nodes: []census.Node{}})

@@ -289,7 +289,7 @@ func TestLostLinkEndsTheItemsUnderWay(t *testing.T) {
 
 // TestTasksAheadRunOnceWhenTheMultiplexerDies: it is killed when a task's result has come, the next one has run, and Ansible is yet to queue that.
 func TestTasksAheadRunOnceWhenTheMultiplexerDies(t *testing.T) {
-	for _, v := range everyVersion() {
+	for _, v := range []env.Version{env.Versions[0], env.Versions[2]} {
 		t.Run(v.Name, func(t *testing.T) {
 			f := newFarOn(t, v)
 			f.c.Write(t, env.PlayDir+"/callback_plugins/ender.py", `import subprocess

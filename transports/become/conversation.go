@@ -41,7 +41,7 @@ type Conversation struct {
 	// Refused are lines after which nothing will come.
 	Refused *regexp.Regexp
 	// Silent decides about a program that failed after the password was typed, and said nothing that is known: whether
-	// what it did say means that it was wrong. That may be in any language, or nothing.
+	// what it did say means that it was wrong. That may be in any language, or nothing, which a shell that lets nobody in says, too.
 	Silent func(said []string) bool
 }
 
@@ -68,6 +68,8 @@ func (c Conversation) explain(ce *transports.ConnectError, last *unfinished) {
 			ce.Text = c.incorrect()
 			if len(said) > 0 {
 				ce.Text += " (" + said[len(said)-1] + ")"
+			} else {
+				ce.Text += ", or the account's shell ended without a word"
 			}
 		}
 	}

@@ -129,9 +129,13 @@ func TestStubs(t *testing.T) {
 			map[string]any{"prompts": []string{"Password:"}},
 			"wrong", "tool password is incorrect (pbrun8.0: 3089 nope)", 1,
 		},
-		{"wrong, and it ends without a word", `ask 'Password:'; ` + right + ` || exit 1`, map[string]any{"prompts": []string{"Password:"}}, "wrong", "tool password is incorrect", 1},
 		{
-			"right, and what comes then fails", `ask 'Password:'; echo BECOME-SUCCESS-xyz; echo broken; exit 1`,
+			"wrong, and it ends without a word", `ask 'Password:'; ` + right + ` || exit 1`,
+			map[string]any{"prompts": []string{"Password:"}},
+			"wrong", "tool password is incorrect, or the account's shell ended without a word", 1,
+		},
+		{
+			"right, and what comes then fails", `ask 'Password:'; shift 2; exec /bin/sh -c "${1%%;*}; echo broken; exit 1"`,
 			map[string]any{"prompts": []string{"Password:"}},
 			becometest.Secret, transports.TextEOF, 1,
 		},
@@ -169,7 +173,7 @@ func TestStubs(t *testing.T) {
 			program, answers := fake(t, asking+tt.script)
 			kwargs := map[string]any{
 				"plugin": "community.example.tool", "password": tt.password,
-				"command": program + "  /bin/sh -c 'echo BECOME-SUCCESS-abcdef ; /bin/sh -c " + Placeholder + "'",
+				"command": program + "  /bin/sh -c 'echo BECOME-SUCCESS ; /bin/sh -c " + Placeholder + "'",
 			}
 			for k, v := range tt.kwargs {
 				kwargs[k] = v

@@ -38,6 +38,10 @@ func Exe(words []string, path, name string) []string {
 	return []string{name}
 }
 
+// success is what a plugin's command says when it has become somebody, without the random word that Ansible puts behind it: the command
+// comes without.
+const success = "BECOME-SUCCESS"
+
 // dialer is one account to be reached.
 type dialer struct {
 	plugin, user, command string
@@ -141,7 +145,7 @@ func (d *dialer) conversation() Conversation {
 	}
 	if c.Wrong == nil {
 		// A plugin that does not know what a wrong password looks like: it ends before Ansible's word that all went well.
-		c.Silent = func(said []string) bool { return !strings.Contains(strings.Join(said, "\n"), "BECOME-SUCCESS-") }
+		c.Silent = func(said []string) bool { return !strings.Contains(strings.Join(said, "\n"), success) }
 	}
 	return c
 }

@@ -8,10 +8,10 @@ import (
 	"spindle/transports/become/becometest"
 )
 
-// The command lines are those that Ansible's plugins make, but for their random words.
+// The command lines are those that Ansible's plugins make, but for their random words, as hops.py hands them on.
 const (
-	wrapped = `/bin/sh -c 'echo BECOME-SUCCESS-yjqwzksqxrtuvbnm ; /bin/sh -c ` + Placeholder + `'`
-	asks    = `[sudo via ansible, key=yjqwzksqxrtuvbnm] password:`
+	wrapped = `/bin/sh -c 'echo BECOME-SUCCESS ; /bin/sh -c ` + Placeholder + `'`
+	asks    = `[sudo via ansible, key=BECOME] password:`
 )
 
 func sudoer(t *testing.T, name, rule string) string {
@@ -27,9 +27,9 @@ func TestPlugins(t *testing.T) {
 		prompts       []string
 		needs         string
 	}{
-		{"sudo", `sudo -H -S  -p "` + asks + `" -u root ` + wrapped, []string{`\[sudo\ via\ ansible,\ key=yjqwzksqxrtuvbnm\]\ password:`}, ""},
-		{"sudosu", `sudo -H -S  -p "` + asks + `" su -l root ` + wrapped, []string{`\[sudo\ via\ ansible,\ key=yjqwzksqxrtuvbnm\]\ password:`}, "su"},
-		{"pmrun", `sudo -H -S -p "Enter UPM user password:" /bin/sh -c '/bin/sh -c '"'"'echo BECOME-SUCCESS-x ; /bin/sh -c ` + Placeholder + `'"'"''`, []string{"Enter UPM user password:"}, ""},
+		{"sudo", `sudo -H -S  -p "` + asks + `" -u root ` + wrapped, []string{`\[sudo\ via\ ansible,\ key=BECOME\]\ password:`}, ""},
+		{"sudosu", `sudo -H -S  -p "` + asks + `" su -l root ` + wrapped, []string{`\[sudo\ via\ ansible,\ key=BECOME\]\ password:`}, "su"},
+		{"pmrun", `sudo -H -S -p "Enter UPM user password:" /bin/sh -c '/bin/sh -c '"'"'echo BECOME-SUCCESS ; /bin/sh -c ` + Placeholder + `'"'"''`, []string{"Enter UPM user password:"}, ""},
 		{"with another terminal in between", `exec script -qec 'sudo -H -p Password: -u root ` + Placeholder + `' /dev/null`, []string{"Password:"}, "script"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestPlugins_NoPassword(t *testing.T) {
 		{"sudo without a terminal", `sudo -H -S -n -u root ` + wrapped, false},
 		{"machinectl's way", `sudo -n ` + Placeholder, nil},
 		{"machinectl's way, the shell stands there", `sudo -n /bin/sh -c ` + Placeholder, false},
-		{"sudosu's other way", `sudo -n su -l root -c 'echo BECOME-SUCCESS-x ; /bin/sh -c ` + Placeholder + `'`, nil},
+		{"sudosu's other way", `sudo -n su -l root -c 'echo BECOME-SUCCESS ; /bin/sh -c ` + Placeholder + `'`, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := becometest.Reach(t, &becometest.As{User: user}, Factory, map[string]any{"plugin": "p", "command": tt.command, "tty": tt.tty})

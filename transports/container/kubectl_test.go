@@ -59,7 +59,7 @@ exit 7
 				if code := cmd.ProcessState.ExitCode(); !ok || code != 7 {
 					t.Errorf("status %d: %q, want %q\n%s", code, out, want, &said)
 				}
-				if strings.Contains(rest, "ey") || !strings.Contains(rest, "KUBECONFIG=") {
+				if strings.Contains(rest, "to'k") || !strings.Contains(rest, "KUBECONFIG=") {
 					t.Errorf("its environment: %s", rest)
 				}
 				if name := strings.TrimSpace(said.String()); name != "" {

@@ -33,8 +33,8 @@ var (
 	})
 )
 
-// silent says whether su ended because of the password: it said nothing, or it said it itself, in another language. What
-// does not begin with its name is of the program that it has started already.
+// silent says whether su ended because of the password: it said nothing, which may also be the account's shell that lets nobody in, or it
+// said it itself, in another language. What does not begin with its name is of the program that it has started already.
 func silent(said []string) bool {
 	return len(said) == 0 || name().MatchString(strings.ReplaceAll(said[len(said)-1], "\u00a0", " "))
 }

@@ -105,6 +105,10 @@ func TestRefusals(t *testing.T) {
 		{"wrong password", &becometest.As{User: from}, map[string]any{"username": to, "password": becometest.Secret + "!"}, textIncorrect},
 		{"an account without password", &becometest.As{User: from}, map[string]any{"username": locked, "password": becometest.Secret}, textIncorrect},
 		{"empty password", &becometest.As{User: from}, map[string]any{"username": to, "password": ""}, textIncorrect},
+		{
+			"a shell that lets nobody in, without a word", &becometest.As{User: from}, map[string]any{"username": to, "password": becometest.Secret, "su_args": []string{"-s", "/bin/false"}},
+			"su password is incorrect, or the account's shell ended without a word",
+		},
 		{"unknown user", &becometest.As{User: from}, map[string]any{"username": "no-such-user"}, "su: user no-such-user does not exist"},
 		{"no such su", &becometest.As{User: from}, map[string]any{"su_path": "/nonexistent/su"}, "No such file or directory"},
 		{"no such shell", &becometest.As{User: "root"}, map[string]any{"username": to, "su_args": []string{"-s", "/nonexistent/sh"}}, "su: failed to execute /nonexistent/sh"},

@@ -22,11 +22,13 @@ func Factory(kwargs json.RawMessage) (transports.Dialer, error) {
 // dialer is one account to be reached.
 type dialer struct {
 	settings     settings
+	dir          string // where sudo is started, and the account's programs after it; empty for where the spawner's are
 	conversation become.Conversation
 }
 
 func parse(kwargs json.RawMessage) (*dialer, error) {
 	var k struct {
+		Chdir          string             `json:"chdir"`
 		ConnectTimeout transports.Seconds `json:"connect_timeout"`
 		Exe            []string           `json:"exe"`
 		Password       transports.Secret  `json:"password"`
@@ -47,7 +49,7 @@ func parse(kwargs json.RawMessage) (*dialer, error) {
 	if s.user == "" {
 		s.user = "root"
 	}
-	return &dialer{s, become.Conversation{
+	return &dialer{s, k.Chdir, become.Conversation{
 		Tool: "sudo", Password: k.Password, Timeout: k.ConnectTimeout.Or(transports.DefaultTimeout),
 		Prompts: []*regexp.Regexp{asks()}, Unless: framed(), Wrong: wrong(), Others: true, Refused: refused(), Silent: silent,
 	}}, nil
@@ -65,5 +67,5 @@ func (d *dialer) Plan(_ context.Context, _ transports.Spawner, program []string)
 }
 
 func (d *dialer) plan(program []string) transports.Plan {
-	return d.conversation.Plan(transports.Command{Argv: d.settings.argv(program), Mode: transports.ControlTTY})
+	return d.conversation.Plan(transports.Command{Argv: d.settings.argv(program), Dir: d.dir, Mode: transports.ControlTTY})
 }

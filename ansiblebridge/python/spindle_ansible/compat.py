@@ -94,6 +94,13 @@ def template(templar, value):
     return templar.template(value)
 
 
+def template_whole(templar, value):
+    """The same of what may be no text: dictionaries and lists with templates in them and, in later releases, what is encrypted."""
+    if templar is None or value is None or isinstance(value, (bool, int, float, str)):
+        return template(templar, value)
+    return templar.template(value)
+
+
 def config_value(name, variables, default=None):
     """A setting of Ansible as these variables see it."""
     try:

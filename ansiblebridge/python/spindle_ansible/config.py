@@ -175,7 +175,7 @@ def _given(kind, name, key, variables, templar):
     given = {}
     for entry in C.config.get_configuration_definitions(kind, name)[key].get('vars') or ():
         if entry['name'] in variables:
-            given[entry['name']] = compat.template(templar, variables[entry['name']])
+            given[entry['name']] = compat.template_whole(templar, variables[entry['name']])
     return given
 
 

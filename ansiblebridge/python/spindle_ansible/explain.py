@@ -34,7 +34,7 @@ _OWN = {
     'password': ['password'], 'extra_args': ['extra_args'], 'remote': ['remote'], 'project': ['project'],
     'sudo_args': ['flags'],
 }
-_BECOME = {'username': 'become_user', 'password': 'become_pass'}
+_BECOME = {'username': 'become_user', 'password': 'become_pass', 'chdir': 'sudo_chdir', 'exe': 'become_exe'}
 
 
 class ExplainAction(ActionBase):

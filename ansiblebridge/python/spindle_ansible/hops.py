@@ -59,6 +59,15 @@ _DOCKER = (('daemon', '--host'), ('tlscacert', '--tlscacert'), ('tlscert', '--tl
 # Where the program goes in the command of a become plugin.
 PROGRAM = 'SPINDLEPROGRAM'
 
+# What is entered as root, whoever ansible_user is, unless the arguments name another account.
+_ROOTS = ('lxc', 'lxd', 'incus')
+
+# What makes a program's text a piece of shell, and not only words.
+_SHELL = re.compile(r'[$~&;|<>`]|^\s*[A-Za-z_]\w*=')
+
+# What is a secret, or a variable's value that may be one, in the word that says so.
+_SECRET = re.compile(r'^(--(?:password|token)=|--env=[^=]*=).+', re.S)
+
 
 def _common(source, python):
     """What nearly all have."""
@@ -254,9 +263,15 @@ def setns_hop(source, python):
 
 
 def _program(key, text, default=None):
-    """The program of a become method. Ansible puts the text into a command line, so it may be several words, as in `sudo su -`."""
+    """The program of a become method.
+
+    Ansible puts the text into a command line, so it may be several words, as in `sudo su -`, or what
+    only a shell understands, as in `cd / && sudo`.
+    """
     text = compat.plain(text) or default
     words = settings.words(text, 'become_exe')
+    if words and _SHELL.search(text):
+        words = ['/bin/sh', '-c', text + ' "$@"', 'sh']
     return {key: text, 'exe': words} if len(words) > 1 else {key: text}
 
 
@@ -302,11 +317,18 @@ def become_user(source):
     return compat.plain(source.become_option('become_user')) or 'root'
 
 
-def wants_become(source):
-    """Whether a become hop is part of the way: not to the account that was logged in to."""
+def become_method(source):
+    """The method that leads to the account, None where that is Ansible's. A site's own plugin counts by its file, as it may have the name of one that we do."""
+    path = getattr(source.become, '_original_path', None)
+    return methods.become(become_name(source), path if isinstance(path, str) else None)
+
+
+def wants_become(source, login):
+    """Whether a become hop is part of the way: not to the account that was logged in to, with these arguments."""
     if not source.become:
         return False
-    return bool(C.BECOME_ALLOW_SAME_USER) or become_user(source) != source.remote_user()
+    user = login.get('username') or 'root' if source.method in _ROOTS else source.remote_user()
+    return bool(C.BECOME_ALLOW_SAME_USER) or become_user(source) != user
 
 
 def _account(source, python):
@@ -318,9 +340,13 @@ def _account(source, python):
 def sudo_become(source, python):
     """Arguments of the sudo become method."""
     flags = source.become_option('become_flags')
-    return dict(
+    found = dict(
         _account(source, python), sudo_args=settings.words('-H -S -n' if flags is None else flags, 'become_flags'),
         **_program('sudo_path', source.become_option('become_exe'), 'sudo'))
+    directory = source.become_option('sudo_chdir')  # an option of newer releases only
+    if directory:
+        found['chdir'] = compat.plain(directory)
+    return found
 
 
 def _by_program(source, python, name):
@@ -358,8 +384,8 @@ def plugin_become(source, python):
     prompt = getattr(plugin, 'prompt', None)
     if isinstance(prompt, (str, bytes)) and prompt:
         prompts = [re.escape(compat.plain(prompt).strip().replace(once, 'BECOME'))]
-    elif prompt and become_name(source).endswith('ksu'):
-        prompts = ['Kerberos password for .*@.*:']
+    elif prompt and become_name(source).endswith('ksu'):  # whose own words are regular expressions, too
+        prompts = [compat.plain(word) for word in source.become_option('prompt_l10n') or ['Kerberos password for .*@.*:']]
     else:
         prompts = [re.escape(compat.plain(word)) for word in source.become_option('prompt_l10n') or ()]
     return dict(
@@ -411,8 +437,8 @@ def host_hops(source, python, shell, become=True):
     way = [dict(common, method='setns' if source.method == 'machinectl' else source.method, kwargs=kwargs)]
     if source.method == 'ssh':
         way[0].update(heartbeat(source))
-    if become and wants_become(source):
-        method = methods.become(become_name(source))
+    if become and wants_become(source, kwargs):
+        method = become_method(source)
         if method is None:
             raise AnsibleConnectionFailure(texts.VIA_BECOME % (source.inventory_name, become_name(source)))
         way.append(dict(common, method=method, kwargs=BECOMES[method](source, python), become=True))
@@ -425,14 +451,16 @@ def seconds(way):
 
 
 def hidden(kwargs):
-    """The same arguments with passwords and tokens hidden, to be shown."""
+    """The same arguments with passwords, tokens and the values of variables hidden, to be shown."""
     shown = dict(kwargs)
     for key in ('password', 'kubeconfig'):
         if shown.get(key):
             shown[key] = texts.HIDDEN
-    args = shown.get('kubectl_args')
-    if args:
-        shown['kubectl_args'] = [
-            texts.HIDDEN if before in ('--password', '--token') else word
-            for before, word in zip([None] + args, args)]
+    if shown.get('env'):
+        shown['env'] = dict.fromkeys(shown['env'], texts.HIDDEN)
+    for key in ('kubectl_args', 'exec_args'):
+        args = shown.get(key)
+        if args:
+            shown[key] = [texts.HIDDEN if before in ('--password', '--token') else _SECRET.sub(r'\1' + texts.HIDDEN, word)
+                          for before, word in zip([None] + args, args)]
     return shown

@@ -1,4 +1,7 @@
 """Names: which of our methods stands behind a connection's or a become plugin's name, and what an action's is."""
+import os
+
+from ansible.plugins import become as become_plugins
 
 # Short names, those of collections, and mitogen_*. A value is a key of hops.CONNECTIONS.
 _SHORT = ('buildah', 'docker', 'incus', 'jail', 'kubectl', 'local', 'lxc', 'lxd', 'machinectl', 'podman', 'setns', 'ssh')
@@ -29,6 +32,12 @@ STOCK = ('ssh', 'local')
 # What only makes sense with another kind of machine, and is left to Ansible.
 FOREIGN_BECOME = ('runas', 'enable')
 
+_BECOMES = {'community.general.doas': 'doas', 'doas': 'doas', 'su': 'su', 'sudo': 'sudo'}
+
+# Where the plugins are that these stand for: Ansible's own, and the collection's.
+_CORE = os.path.join(os.path.dirname(become_plugins.__file__), '')
+_GENERAL = os.path.join('ansible_collections', 'community', 'general', '')
+
 # Actions that are done on the controller, and use no connection.
 LOCAL_ACTIONS = frozenset((
     'add_host', 'assert', 'debug', 'fail', 'group_by', 'import_playbook', 'import_role', 'import_tasks',
@@ -55,9 +64,14 @@ def connection(name):
     return NAMES.get(short(name)) if isinstance(name, str) else None
 
 
-def become(name):
-    """The method behind a become plugin's name: sudo, su, doas, become for any other; None for foreign ones."""
-    short = str.__str__(name).rpartition('.')[2]
-    if short in FOREIGN_BECOME:
+def become(name, path=None):
+    """The method behind a become plugin's name: sudo, su, doas, become for any other; None for foreign ones.
+
+    A site may have a plugin of its own by such a name, which its file tells, where that is known.
+    """
+    name = str.__str__(name)
+    if name.rpartition('.')[2] in FOREIGN_BECOME:
         return None
-    return short if short in ('sudo', 'su', 'doas') else 'become'
+    if path is not None and not path.startswith(_CORE) and _GENERAL not in path:
+        return 'become'
+    return _BECOMES.get(short(name), 'become')

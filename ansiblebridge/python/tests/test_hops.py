@@ -3,6 +3,7 @@ import unittest
 from unittest import mock
 
 from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.loader import become_loader
 
 from spindle_ansible import config, hops, methods, runtime, settings, sources, via
 from tests.test_settings import Plugin, PlayContext, connection
@@ -94,6 +95,25 @@ class HopsTest(unittest.TestCase):
         self.assertFalse(config.knows('connection', 'no.such.plugin', 'remote_user'))
         self.assertTrue(config.knows('connection', 'ssh', 'remote_user'))
 
+    def test_become_counts_from_the_account_that_an_instance_is_entered_as(self):
+        """That is root, whoever ansible_user is, but where the collection changes over to that."""
+        become = Plugin(become_user=None, become_pass=None, become_exe=None, become_flags=None)
+        become.name = 'sudo'
+        for method in ('lxc', 'lxd', 'incus'):
+            for known in (True, False):
+                there = known and method != 'lxc'
+                with mock.patch('spindle_ansible.config.knows', lambda *asked: known):
+                    for user, to, hop in (('deploy', 'deploy', not there), ('deploy', None, there), (None, None, False), (None, 'deploy', True)):
+                        become.options['become_user'] = to
+                        way = self.way(method, become=become, **({'ansible_user': user} if user else {}))
+                        self.assertEqual(len(way) == 2, hop, (method, known, user, to))
+            hostvars = {'ct': dict(PYTHON, ansible_connection=method)}
+            self.assertEqual(len(self.way('ssh', hostvars, mitogen_via='root@ct')), 2)
+            self.assertEqual(len(self.way('ssh', hostvars, mitogen_via='deploy@ct')), 3)
+        become.options['become_user'] = None
+        self.assertEqual(len(self.way('docker', become=become)), 2, 'nobody says who that is')
+        self.assertEqual(len(self.way('setns', become=become, mitogen_kind='docker')), 2, 'as in Mitogen')
+
     def test_kubectl(self):
         kwargs = self.only('kubectl', ansible_kubectl_container='app', ansible_kubectl_namespace='ns',
                            ansible_kubectl_verify_ssl='no', ansible_kubectl_cert_file='/c', ansible_kubectl_pod='pod1',
@@ -146,6 +166,12 @@ class HopsTest(unittest.TestCase):
                            ansible_kubectl_namespace='ns')
         self.assertEqual(hops.hidden(kwargs)['kubectl_args'], ['-n', 'ns', '--password', '********', '--token', '********'])
         self.assertIn('sesame', kwargs['kubectl_args'])
+        kwargs = self.only('kubectl', ansible_kubectl_extra_args='--token=sesame --password=open --as=me', ansible_kubectl_local_env_vars={'A': 'sesame'})
+        self.assertEqual(hops.hidden(kwargs)['kubectl_args'], ['--token=********', '--password=********', '--as=me'])
+        self.assertEqual(hops.hidden(kwargs)['env'], {'A': '********'})
+        self.assertEqual(kwargs['env'], {'A': 'sesame'})
+        kwargs = self.only('docker', ansible_docker_extra_env={'A': 'open=sesame\nb', 'B': ''}, ansible_docker_working_dir='/srv')
+        self.assertEqual(hops.hidden(kwargs)['exec_args'], ['--env=A=********', '--env=B=', '--workdir=/srv'])
         self.assertEqual(hops.hidden({'password': 'x'}), {'password': '********'})
         self.assertEqual(hops.hidden({'password': None}), {'password': None})
 
@@ -190,6 +216,15 @@ class HopsTest(unittest.TestCase):
         self.assertEqual(self.only('sudo', ansible_become_exe='env A=1 sudo')['exe'], ['env', 'A=1', 'sudo'])
         self.assertNotIn('exe', self.only('sudo', ansible_become_exe='/s'))
 
+    def test_a_program_that_only_a_shell_understands(self):
+        for text in ('LANG=C su', '~/bin/sudo', '$HOME/bin/sudo', 'cd / && sudo', 'umask 0; sudo', '`which sudo`', 'sudo 2>/dev/null', "A='b c' sudo -k"):
+            for method in ('sudo', 'su', 'doas'):
+                become = Plugin(become_user='bob', become_pass=None, become_exe=text, become_flags=None)
+                become.name = method
+                kwargs = self.way('ssh', become=become)[-1]['kwargs']
+                self.assertEqual((kwargs[method + '_path'], kwargs['exe']), (text, ['/bin/sh', '-c', text + ' "$@"', 'sh']))
+            self.assertEqual(self.only('sudo', ansible_become_exe=text)['exe'][2], text + ' "$@"')
+
     def test_become(self):
         become = Plugin(become_user='bob', become_pass='x', become_exe=None, become_flags='-m', prompt_l10n=['Kennwort'])
         for name, flags in (('su', 'su_args'), ('doas', 'doas_args')):
@@ -197,6 +232,47 @@ class HopsTest(unittest.TestCase):
             hop = self.way('ssh', become=become)[-1]
             self.assertEqual((hop['method'], hop['become'], hop['kwargs']['username'], hop['kwargs'][flags],
                               hop['kwargs']['prompts']), (name, True, 'bob', ['-m'], ['Kennwort']))
+
+    def test_where_sudo_is_started(self):
+        become = Plugin(become_user='bob', become_pass=None, become_exe=None, become_flags=None)
+        become.name = 'sudo'
+        for given in ({}, {'sudo_chdir': None}):
+            become.options.update(given)
+            self.assertNotIn('chdir', self.way('ssh', become=become)[-1]['kwargs'])
+        become.options['sudo_chdir'] = '/srv/it'
+        self.assertEqual(self.way('ssh', become=become)[-1]['kwargs']['chdir'], '/srv/it')
+
+    @unittest.skipUnless(config.knows('become', 'sudo', 'sudo_chdir'), 'this release has no such option')
+    def test_where_sudo_is_started_on_the_way(self):
+        hostvars = {'b': dict(PYTHON, ansible_sudo_chdir='/srv/it')}
+        self.assertEqual(self.way('ssh', hostvars, mitogen_via='root@b')[1]['kwargs']['chdir'], '/srv/it')
+
+    def test_what_ksu_asks(self):
+        """The words are regular expressions, as the plugin has them."""
+        become = Plugin(become_user='bob', become_pass='x', prompt_l10n=[])
+        become.name, become.prompt = 'community.general.ksu', True
+        become.build_become_command = lambda cmd, shell: 'ksu bob -e ' + cmd
+        self.assertEqual(self.way('ssh', become=become)[-1]['kwargs']['prompts'], ['Kerberos password for .*@.*:'])
+        become.options['prompt_l10n'] = ['Kennwort für .*:', 'Mot de passe']
+        self.assertEqual(self.way('ssh', become=become)[-1]['kwargs']['prompts'], ['Kennwort für .*:', 'Mot de passe'])
+
+    def test_a_plugin_of_the_sites_own(self):
+        """It may have the name of one that we have a method for, and says itself what it runs."""
+        own = '/site/become_plugins/sudo.py'
+        general = '/x/ansible_collections/community/general/plugins/become/doas.py'
+        shipped = become_loader.get('sudo')
+        for name, path, method in (
+                ('sudo', None, 'sudo'), ('ansible.builtin.sudo', None, 'sudo'), ('ansible.legacy.su', None, 'su'), ('sudo', shipped._original_path, 'sudo'),
+                ('community.general.doas', general, 'doas'), ('doas', general, 'doas'), ('sudo', own, 'become'), ('corp.infra.sudo', None, 'become'),
+                ('sudo', '/x/ansible_collections/corp/infra/plugins/become/sudo.py', 'become'), ('runas', own, None)):
+            self.assertEqual(methods.become(name, path), method, (name, path))
+        become = Plugin(become_user='bob', become_pass=None, become_exe=None, become_flags=None, prompt_l10n=None)
+        become.name, become.prompt = 'sudo', 'Word:'
+        become.build_become_command = lambda cmd, shell: 'site-sudo ' + cmd
+        for path, method in ((shipped._original_path, 'sudo'), (own, 'become')):
+            become._original_path = path
+            self.assertEqual(self.way('ssh', become=become)[-1]['method'], method)
+        self.assertEqual(self.way('ssh', become=become)[-1]['kwargs']['command'], 'site-sudo /bin/sh -c SPINDLEPROGRAM')
 
     def test_any_other_become(self):
         become = Plugin(become_user='bob', become_pass='x')

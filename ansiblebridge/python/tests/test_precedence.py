@@ -4,14 +4,22 @@ Each row is the argument of a hop and the variables that set it, the lowest one 
 those that are set the last one counts. The same is asked of a host that a task runs on and
 of one on the way (mitogen_via).
 """
+import inspect
 import json
 import os
 import re
+import shutil
+import tempfile
 import unittest
+from unittest import mock
 
 from ansible import constants as C
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible.plugins.become import sudo as become_sudo
+from ansible.template import Templar
 
-from spindle_ansible import compat
+from spindle_ansible import compat, config
 from tests.playbook_case import PlaybookCase
 
 SSH = (
@@ -184,6 +192,17 @@ class PrecedenceTest(PlaybookCase):
         self.look(stacks, 'far', 'ssh', {'username': None, 'port': None, 'password': from_file('typed-k')})
         self.look(stacks, 'far', 'sudo', {'username': 'root', 'sudo_path': 'sudo', 'sudo_args': ['-H', '-S', '-n'], 'password': from_file('typed-K')})
 
+    def test_a_become_plugin_of_the_sites_own(self):
+        """It counts, though it is called sudo; on the way it is ours, which mitogen_via means."""
+        inventory = ('[shown]\nweb ansible_connection=ssh ansible_become=true\nfar ansible_connection=local mitogen_via=sudo:root@gate\n'
+                     '[gates]\ngate ansible_connection=ssh\n[all:vars]\nansible_python_interpreter=/usr/bin/python3\n')
+        self.assertEqual(set(self.stacks(inventory)['web']), {'ssh', 'sudo'})
+        os.mkdir(os.path.join(self.directory, 'become_plugins'))
+        shutil.copy(become_sudo.__file__, os.path.join(self.directory, 'become_plugins', 'sudo.py'))
+        stacks = self.stacks(inventory)
+        self.assertEqual([set(stacks[host]) for host in ('web', 'far')], [{'ssh', 'become'}, {'ssh', 'sudo', 'local'}])
+        self.assertRegex(stacks['web']['become']['command'], '^sudo -H -S -n +-u root /bin/sh -c ')
+
     def test_accounts_as_connections(self):
         stacks = self.stacks(
             '[shown]\n' + ''.join('%s ansible_connection=mitogen_%s ansible_user=bob ansible_password=x ansible_timeout=33 mitogen_mask_remote_name=yes\n' % (name, name)
@@ -207,6 +226,45 @@ class PrecedenceTest(PlaybookCase):
         for key, want in wanted.items():
             for host in ('t_' + key, 'to_' + key):
                 self.look(stacks, host, 'ssh', {key: want})
+
+
+class WholeTest(unittest.TestCase):
+    """Options of ours whose variables hold more than a text."""
+
+    def variables(self, text, secrets=()):
+        """Variables as Ansible reads them from a file, and what works out their templates."""
+        loader = DataLoader()
+        loader.set_vault_secrets(list(secrets))
+        with tempfile.NamedTemporaryFile('w', suffix='.yml') as f:
+            f.write(text)
+            f.flush()
+            trusted = {'trusted_as_template': True} if 'trusted_as_template' in inspect.signature(loader.load_from_file).parameters else {}
+            found = loader.load_from_file(f.name, **trusted)
+        return found, Templar(loader=loader, variables=found)
+
+    def test_templates_inside(self):
+        variables, templar = self.variables(
+            'word: open\nansible_docker_extra_env: {A: "{{ word }}", B: plain}\nansible_kubectl_kubeconfig: {users: [{name: "{{ word }}"}]}\n'
+            'ansible_docker_tls: true\nansible_docker_timeout: 7\n')
+        self.assertEqual(config.own('docker', 'extra_env', variables, templar), {'A': 'open', 'B': 'plain'})
+        self.assertEqual(config.own('kubectl', 'kubeconfig', variables, templar), {'users': [{'name': 'open'}]})
+        self.assertIs(config.own('docker', 'tls', variables, templar), True)
+        self.assertEqual(config.own('docker', 'timeout', variables, templar), 7)
+
+    def test_what_is_encrypted(self):
+        secrets = [('default', VaultSecret(b'key'))]
+        context = compat.optional('ansible.parsing.vault', 'VaultSecretsContext')
+        if context is not None:
+            patch = mock.patch.object(context, '_current', context(secrets))
+            patch.start()
+            self.addCleanup(patch.stop)
+        envelope = VaultLib(secrets).encrypt('sesame').decode().replace('\n', '\n    ')
+        variables, templar = self.variables('ansible_kubectl_token: !vault |\n    %s\nansible_docker_extra_env: {A: !vault "%s"}\n' % (
+            envelope, envelope.replace('\n    ', '\\n')), secrets)
+        token = config.own('kubectl', 'token', variables, templar)
+        self.assertIsInstance(token, str)
+        self.assertEqual(token, 'sesame')
+        self.assertEqual(compat.plain(config.own('docker', 'extra_env', variables, templar)['A']), 'sesame')
 
 
 if __name__ == '__main__':
