@@ -207,10 +207,10 @@ func (s *session) onMissing(m *blobs.Missing) {
 
 func (s *session) onTransfer(ctx actor.Context, id uint32, h wire.Call, meta []byte) {
 	var req struct {
-		Src   string  `json:"src"`
-		Dest  string  `json:"dest"`
-		Mode  *uint32 `json:"mode"`
-		Times bool    `json:"times"`
+		Src   tree.Path `json:"src"`
+		Dest  tree.Path `json:"dest"`
+		Mode  *uint32   `json:"mode"`
+		Times bool      `json:"times"`
 	}
 	if err := json.Unmarshal(meta, &req); err != nil {
 		s.bad(id, h.Op, err)
@@ -221,9 +221,10 @@ func (s *session) onTransfer(ctx actor.Context, id uint32, h wire.Call, meta []b
 		s.finish(id, wire.Result{Status: wire.StatusStale, Text: lostContext}, nil)
 		return
 	}
-	var m any = &tree.Get{Key: id, Src: req.Src, Dest: req.Dest, Timeout: h.Timeout}
+	src, dest := string(req.Src), string(req.Dest)
+	var m any = &tree.Get{Key: id, Src: src, Dest: dest, Timeout: h.Timeout}
 	if h.Op == "put" {
-		m = &tree.Put{Key: id, Src: req.Src, Dest: req.Dest, Mode: req.Mode, Times: req.Times, Timeout: h.Timeout}
+		m = &tree.Put{Key: id, Src: src, Dest: dest, Mode: req.Mode, Times: req.Times, Timeout: h.Timeout}
 	}
 	if _, open := s.open[id]; open {
 		s.open[id] = pid

@@ -3,10 +3,13 @@ package ansiblebridge
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -330,6 +333,43 @@ func TestListenRefusesAnOpenDirectory(t *testing.T) {
 		t.Error("a directory that others may enter was taken")
 	} else if !strings.Contains(err.Error(), "0700") {
 		t.Errorf("text %q does not say what to do", err)
+	}
+}
+
+// Paths that are no UTF-8 reach the disk, and the agent, as the worker means them.
+func TestTransfersOfNamesThatAreNoText(t *testing.T) {
+	sum := sha256.Sum256([]byte("content"))
+	var metas []string
+	w := newMux(t, func(f *treetest.FarEnd) {
+		for {
+			fr := f.Next()
+			switch h := fr.Header.(type) {
+			case wire.Call:
+				metas = append(metas, string(fr.Body))
+				if h.Op == "get" {
+					out := append([]byte(`{"size":7,"mode":420}`+"\ncontent"), sum[:]...)
+					f.Send(fr.ID, wire.Result{OutLen: len(out)}, out)
+				}
+			case wire.EOF:
+				f.Send(fr.ID, wire.Result{}, nil)
+			case wire.Bye:
+				return
+			}
+		}
+	}).worker()
+	ctx, dir := w.connect(), t.TempDir()
+	for i, c := range []struct{ op, from, to string }{{"get", `/far/\udce9`, dir + `/\udce9`}, {"put", dir + `/\udce9`, `/far/\udce9`}} {
+		r, _ := w.call(uint32(2+i), wire.Call{Op: c.op, Context: ctx}, fmt.Sprintf(`{"src":"%s","dest":"%s","mode":384}`, c.from, c.to), nil)
+		if r != (wire.Result{}) {
+			t.Errorf("%s: %+v", c.op, r)
+		}
+	}
+	if got, err := os.ReadFile(dir + "/\xe9"); string(got) != "content" {
+		t.Errorf("%q, %v", got, err)
+	}
+	want := []string{`{"path":"/far/\udce9"}`, `{"dest":"/far/\udce9","size":7,"mode":384,"mtime":null,"atime":null}`}
+	if !slices.Equal(metas, want) {
+		t.Errorf("the agent was told %q, want %q", metas, want)
 	}
 }
 

@@ -167,6 +167,35 @@ func TestGet(t *testing.T) {
 			if head, rest, _ := get("/proc/self/status"); head["size"] == 0.0 || !bytes.Contains(rest, []byte("VmRSS")) {
 				t.Errorf("head %v, %q", head, rest)
 			}
+			// And what /sys has is shorter.
+			const address = "/sys/class/net/lo/address"
+			want, err := os.ReadFile(address)
+			if err != nil {
+				t.Skip(err)
+			}
+			if head, rest, res := get(address); res.Status != wire.StatusOK || head["size"] != float64(len(want)) || !bytes.Equal(rest, withDigest(want)) {
+				t.Errorf("head %v, %q, %+v", head, rest, res)
+			}
+		}
+	})
+}
+
+// A name that is no UTF-8 is the same in both directions, and in the texts.
+func TestPutAndGetOfNamesThatAreNoText(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		r := boot(t, tg)
+		name := json.RawMessage(`"` + r.dir + `/\udce9 \ud83d\ude00"`)
+		if res := r.call("put", meta{"dest": name, "size": 3}, withDigest([]byte("new"))); res != (result{}) {
+			t.Errorf("%+v", res)
+		}
+		if got, err := os.ReadFile(filepath.Join(r.local, "\xe9 \U0001f600")); string(got) != "new" {
+			t.Errorf("%q, %v", got, err)
+		}
+		if res := r.call("get", meta{"path": name}, nil); !strings.HasSuffix(res.Out, "\n"+string(withDigest([]byte("new")))) {
+			t.Errorf("%+v", res)
+		}
+		if res := r.call("get", meta{"path": json.RawMessage(`"/none/\udce9"`)}, nil); res.Text != "get /none/\xe9: No such file or directory" {
+			t.Errorf("%+v", res)
 		}
 	})
 }

@@ -68,8 +68,8 @@ func (t *get) Receive(ctx actor.Context) {
 
 func (t *get) begin(ctx actor.Context) {
 	meta, err := json.Marshal(struct {
-		Path string `json:"path"`
-	}{t.req.Src})
+		Path Path `json:"path"`
+	}{Path(t.req.Src)})
 	if err != nil {
 		t.end(ctx, wire.Result{Status: wire.StatusFault, Text: err.Error()})
 		return

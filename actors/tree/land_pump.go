@@ -6,9 +6,12 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -72,15 +75,14 @@ type getHead struct {
 	ATime float64 `json:"atime"`
 }
 
-// land writes the pieces of feed to a temporary file beside dest and renames it when all is right; whatever goes wrong, the
+// land writes the pieces of feed to a temporary file beside dest, which is no link, and renames it when all is right; whatever goes wrong, the
 // temporary file goes. It returns when feed is closed, ctx is done, or something failed.
 func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)) error {
-	tmp, err := os.CreateTemp(filepath.Dir(dest), ".ansible_mitogen_transfer-*.tmp")
+	to, err := openLanding(dest)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) // whatever happens: where it was renamed, nothing has that name any more
-	defer tmp.Close()
+	defer to.close()
 	var (
 		head    *getHead
 		pending []byte
@@ -114,6 +116,9 @@ func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)
 					return fmt.Errorf("fetch of '%s': the file header says a size of %d", dest, head.Size)
 				}
 				piece, pending = pending[end+1:], nil
+				if err := to.begin(); err != nil {
+					return err
+				}
 			}
 		}
 		if head != nil {
@@ -121,7 +126,7 @@ func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)
 				pending = append(pending, piece[room:]...)
 				piece = piece[:room]
 			}
-			if _, err := tmp.Write(piece); err != nil {
+			if _, err := to.Write(piece); err != nil {
 				return err
 			}
 			sum.Write(piece)
@@ -135,16 +140,73 @@ func land(ctx context.Context, dest string, feed <-chan []byte, stored func(int)
 	if head == nil || written != head.Size || subtle.ConstantTimeCompare(sum.Sum(nil), pending) != 1 {
 		return interrupted(dest)
 	}
-	if err := tmp.Chmod(os.FileMode(head.Mode & 0o777)); err != nil {
+	return to.keep(head)
+}
+
+// landing is the file that content is written to: a hidden one beside the destination or, where that cannot be, the destination itself.
+type landing struct {
+	*os.File
+	dest   string
+	hidden bool
+}
+
+// openLanding makes the hidden file. What is no file, as /dev/null, is not to be replaced; and where files can be written, but none be made,
+// writing there is what is left.
+func openLanding(dest string) (*landing, error) {
+	old, err := os.Stat(dest)
+	there := err == nil && !old.IsDir()
+	if !there || old.Mode().IsRegular() {
+		f, err := os.CreateTemp(filepath.Dir(dest), ".ansible_mitogen_transfer-*.tmp")
+		if err == nil {
+			return &landing{File: f, dest: dest, hidden: true}, nil
+		}
+		if !there || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
+			return nil, err
+		}
+	}
+	// O_NONBLOCK: opening a FIFO must not wait for a reader.
+	f, err := os.OpenFile(dest, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &landing{File: f, dest: dest}, nil
+}
+
+// begin says that content is about to come.
+func (l *landing) begin() error {
+	if l.hidden {
+		return nil
+	}
+	if info, err := l.Stat(); err != nil || !info.Mode().IsRegular() {
 		return err
 	}
-	if err := tmp.Close(); err != nil {
+	return l.Truncate(0)
+}
+
+// keep makes a hidden file the destination; one that was there before stays what it was, but for the content. The account that runs Ansible
+// has to read what it has fetched, and to write it the next time, whatever the original's mode is.
+func (l *landing) keep(head *getHead) error {
+	if !l.hidden {
+		return l.Close()
+	}
+	if err := l.Chmod(os.FileMode(head.Mode&0o777 | 0o600)); err != nil {
 		return err
 	}
-	if err := os.Chtimes(tmp.Name(), when(head.ATime), when(head.MTime)); err != nil {
+	if err := l.Close(); err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), dest)
+	if err := os.Chtimes(l.Name(), when(head.ATime), when(head.MTime)); err != nil {
+		return err
+	}
+	return os.Rename(l.Name(), l.dest)
+}
+
+// close ends it, and removes what was not kept.
+func (l *landing) close() {
+	_ = l.Close()
+	if l.hidden {
+		_ = os.Remove(l.Name()) // where it was renamed, nothing has that name any more
+	}
 }
 
 func when(s float64) time.Time { return time.Unix(0, int64(s*1e9)) }

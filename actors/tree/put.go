@@ -4,11 +4,14 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash"
 	"os"
 	"strconv"
 	"syscall"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -125,12 +128,12 @@ func (t *put) onOpened(ctx actor.Context, m *opened) {
 		return
 	}
 	meta := struct {
-		Dest  string   `json:"dest"`
+		Dest  Path     `json:"dest"`
 		Size  int64    `json:"size"`
 		Mode  *uint32  `json:"mode"`
 		MTime *float64 `json:"mtime"`
 		ATime *float64 `json:"atime"`
-	}{Dest: t.req.Dest, Size: m.info.Size(), Mode: t.req.Mode}
+	}{Dest: Path(t.req.Dest), Size: m.size, Mode: t.req.Mode}
 	if meta.Mode == nil {
 		mode := permissions(m.info.Mode())
 		meta.Mode = &mode
@@ -246,4 +249,83 @@ func (t *put) onFrame(ctx actor.Context, f wire.Frame) {
 	case wire.Result:
 		t.end(ctx, h)
 	}
+}
+
+// Path is a path in JSON (docs/protocol.md §6): bytes that are no UTF-8, for which encoding/json knows only U+FFFD, are lone surrogates there.
+type Path string
+
+// MarshalJSON writes each byte that is no UTF-8 as \udcXX.
+func (p Path) MarshalJSON() ([]byte, error) {
+	out, rest := []byte{'"'}, string(p)
+	for rest != "" {
+		whole := 0
+		for whole < len(rest) {
+			r, n := utf8.DecodeRuneInString(rest[whole:])
+			if r == utf8.RuneError && n == 1 {
+				break
+			}
+			whole += n
+		}
+		quoted, err := json.Marshal(rest[:whole])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, quoted[1:len(quoted)-1]...)
+		if rest = rest[whole:]; rest != "" {
+			out = fmt.Appendf(out, `\udc%02x`, rest[0])
+			rest = rest[1:]
+		}
+	}
+	return append(out, '"'), nil
+}
+
+// UnmarshalJSON is the reverse of MarshalJSON.
+func (p *Path) UnmarshalJSON(b []byte) error {
+	if len(b) < 2 || b[0] != '"' { // null, or what is no string
+		return json.Unmarshal(b, (*string)(p))
+	}
+	var out []byte
+	begun := 1
+	plain := func(end int) error { // what is left before end, which json can do
+		var s string
+		err := json.Unmarshal(append(append([]byte{'"'}, b[begun:end]...), '"'), &s)
+		out = append(out, s...)
+		return err
+	}
+	for i := 1; i < len(b)-1; {
+		if b[i] != '\\' {
+			i++
+			continue
+		}
+		switch r := escaped(b[i:]); {
+		case utf16.IsSurrogate(r) && utf16.DecodeRune(r, escaped(b[min(i+6, len(b)):])) != utf8.RuneError:
+			i += 12
+		case r >= 0xdc80 && r <= 0xdcff:
+			if err := plain(i); err != nil {
+				return err
+			}
+			out = append(out, byte(r))
+			i += 6
+			begun = i
+		default:
+			i += 2
+		}
+	}
+	if err := plain(len(b) - 1); err != nil {
+		return err
+	}
+	*p = Path(out)
+	return nil
+}
+
+// escaped is the \uXXXX that b begins with, or -1.
+func escaped(b []byte) rune {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
 }

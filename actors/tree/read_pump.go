@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -22,9 +23,13 @@ type fileReader struct {
 	wanted chan int64
 }
 
+// unsaidMost bounds what is read ahead of a file that does not say its size.
+const unsaidMost = 64 << 20
+
 // opened is the pump's first word: the file's facts, or why it cannot be read.
 type opened struct {
 	info os.FileInfo
+	size int64 // of its content, which may be another than info has
 	err  error
 }
 
@@ -41,11 +46,16 @@ func readFile(ctx actor.Context, path string) *fileReader {
 	self, sys := ctx.Self(), actors.SystemOf(ctx)
 	actors.Go(ctx, "file", func(ctx context.Context) error {
 		f, info, err := openRegular(path)
-		sys.Send(self, &opened{info: info, err: err})
 		if err != nil {
+			sys.Send(self, &opened{err: err})
 			return nil
 		}
 		defer f.Close()
+		content, size, err := measured(f, info.Size())
+		sys.Send(self, &opened{info: info, size: size, err: err})
+		if err != nil {
+			return nil
+		}
 		end := int64(math.MaxInt64)
 		for {
 			var offset int64
@@ -59,7 +69,7 @@ func readFile(ctx actor.Context, path string) *fileReader {
 				continue
 			}
 			buf := make([]byte, wire.ChunkMax)
-			n, err := f.ReadAt(buf, offset)
+			n, err := content.ReadAt(buf, offset)
 			if errors.Is(err, io.EOF) {
 				end, err = offset+int64(n), nil
 			}
@@ -70,6 +80,25 @@ func readFile(ctx actor.Context, path string) *fileReader {
 		}
 	})
 	return r
+}
+
+// measured is a file's content and how long that is. Files of /proc and /sys have another size than they say, so what is small is read ahead.
+func measured(f *os.File, said int64) (io.ReaderAt, int64, error) {
+	most := int64(wire.ChunkMax)
+	switch {
+	case said > most:
+		return f, said, nil
+	case said == 0:
+		most = unsaidMost
+	}
+	held, err := io.ReadAll(io.LimitReader(f, most+1))
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case int64(len(held)) > most: // it grows
+		return f, said, nil
+	}
+	return bytes.NewReader(held), int64(len(held)), nil
 }
 
 // ask never blocks, as long as no more than readAhead chunks are asked for.

@@ -2,12 +2,17 @@ package tree
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"math/rand"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -329,6 +334,40 @@ func TestPutOfWhatIsNoFile(t *testing.T) {
 	}
 }
 
+// What a file of /proc says of its size is not what is announced of it.
+func TestPutOfFilesThatDoNotKnowTheirSize(t *testing.T) {
+	for _, src := range []string{"/proc/version", "/proc/kallsyms", "/sys/class/net/lo/address"} {
+		t.Run(src, func(t *testing.T) {
+			content, err := os.ReadFile(src)
+			if err != nil {
+				t.Skip(err)
+			}
+			b := newBench(t, Heartbeat{})
+			hop := b.open(b.tree, "ssh:web1", func(f *treetest.FarEnd) {
+				fr := f.Next()
+				id, size := fr.ID, fmt.Sprintf(`"size":%d,`, len(content))
+				if !strings.Contains(string(fr.Body), size) {
+					t.Errorf("meta %s, want %s", fr.Body, size)
+				}
+				var got []byte
+				for fr = f.Next(); fr.Header.Kind() == wire.KindData; fr = f.Next() {
+					got = append(got, fr.Body...)
+					f.Send(id, wire.Credit{Channel: 0, Bytes: len(fr.Body)}, nil)
+				}
+				if !bytes.Equal(got, append(content, sumOf(content)...)) {
+					t.Errorf("%d bytes have come, want %d", len(got), len(content)+32)
+				}
+				f.Send(id, wire.Result{}, nil)
+				treetest.UntilGone(f)
+			})
+			b.say(hop.Interpreter, &Put{Key: 1, Src: src, Dest: "/dest"})
+			if d := expect[*Done](b); d.Result != (wire.Result{}) {
+				t.Errorf("%+v", d.Result)
+			}
+		})
+	}
+}
+
 func TestGetLandsOnlyWhenSizeAndDigestAreRight(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 40000)
 	head := []byte(`{"size":640000,"mode":384,"mtime":1000000000.5,"atime":1000000001}` + "\n")
@@ -392,6 +431,143 @@ func TestGetLandsOnlyWhenSizeAndDigestAreRight(t *testing.T) {
 			}
 		})
 	}
+}
+
+// landAt lands content whose original has a mode.
+func landAt(t *testing.T, dest, content string, mode int) error {
+	t.Helper()
+	feed := make(chan []byte, 1)
+	feed <- fmt.Appendf(nil, `{"size":%d,"mode":%d,"mtime":1000000000,"atime":1000000001}`+"\n%s%s", len(content), mode, content, sumOf([]byte(content)))
+	close(feed)
+	return land(t.Context(), dest, feed, func(int) {})
+}
+
+// Who has fetched a file can read it, and write it again, also if the original is closed to all but root.
+func TestLandedFilesAreTheirOwners(t *testing.T) {
+	for mode, want := range map[int]os.FileMode{0: 0o600, 0o440: 0o640, 0o4755: 0o755} {
+		dest := filepath.Join(t.TempDir(), "dest")
+		if err := landAt(t, dest, "x", mode); err != nil {
+			t.Fatal(err)
+		}
+		if info, _ := os.Stat(dest); info.Mode() != want {
+			t.Errorf("%o became %v, want %v", mode, info.Mode(), want)
+		}
+	}
+}
+
+func TestLandingInPlace(t *testing.T) {
+	dir, err := os.MkdirTemp("", "land")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	file, closed, fifo := filepath.Join(dir, "file"), filepath.Join(dir, "closed"), filepath.Join(dir, "fifo")
+	for path, mode := range map[string]os.FileMode{file: 0o666, closed: 0o444} {
+		if err := errors.Join(os.WriteFile(path, []byte("what was there"), 0o600), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.Chmod(dir, 0o555)); err != nil {
+		t.Fatal(err)
+	}
+	read := func(path string) string {
+		got, _ := os.ReadFile(path)
+		return string(got)
+	}
+
+	// What is no file is written to.
+	if err := landAt(t, fifo, "x", 0o600); !errors.Is(err, syscall.ENXIO) {
+		t.Errorf("nobody reads: %v", err)
+	}
+	reader, err := os.OpenFile(fifo, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if err := landAt(t, fifo, "through", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(reader); string(got) != "through" {
+		t.Errorf("%q, %v", got, err)
+	}
+
+	if os.Geteuid() == 0 {
+		runtime.LockOSThread() // it ends with the test, and nothing else sees with nobody's eyes
+		if err := syscall.Setfsuid(65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// So is a file in a directory where none can be made.
+	if err := landAt(t, file, "new", 0o600); err != nil || read(file) != "new" {
+		t.Errorf("%v, %q", err, read(file))
+	}
+	if info, _ := os.Stat(file); info.Mode() != 0o666 {
+		t.Errorf("mode %v", info.Mode())
+	}
+	for _, path := range []string{closed, filepath.Join(dir, "none")} {
+		if err := landAt(t, path, "new", 0o600); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	// What cannot be fetched leaves it as it was.
+	feed := make(chan []byte)
+	close(feed)
+	if err := land(t.Context(), file, feed, func(int) {}); err == nil || read(file) != "new" {
+		t.Errorf("%v, %q", err, read(file))
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 3 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestPathsInJSON(t *testing.T) {
+	for path, want := range map[Path]string{
+		"":                      `""`,
+		"/a b/\"\\\n\xe9":       `"/a b/\"\\\n\udce9"`,
+		"\xe9\xff":              `"\udce9\udcff"`,
+		"ž\U0001f600\ufffd\xf0": "\"ž\U0001f600\ufffd\\udcf0\"",
+		"\xed\xb3\xa9":          `"\udced\udcb3\udca9"`, // U+DCE9, as it must not be written
+		`\udce9`:                `"\\udce9"`,
+	} {
+		got, err := json.Marshal(path)
+		if err != nil || string(got) != want {
+			t.Errorf("%q is %s, want %s: %v", path, got, want, err)
+		}
+		var back Path
+		if err := json.Unmarshal(got, &back); err != nil || back != path {
+			t.Errorf("%s is %q, want %q: %v", got, back, path, err)
+		}
+	}
+	for text, want := range map[string]Path{
+		`"\u017e\ud83d\ude00\uDCE9"`: "ž\U0001f600\xe9",
+		`"\ud800\udc80"`:             "\U00010080", // as a pair, no byte
+		`"\ud83d\udc80\udc80"`:       "\U0001f480\x80",
+		`"\udc7f\ud800x"`:            "\ufffd\ufffdx",
+		`"\\\udce9\/"`:               "\\\xe9/",
+		`null`:                       "",
+	} {
+		var got Path
+		if err := json.Unmarshal([]byte(text), &got); err != nil || got != want {
+			t.Errorf("%s is %q, want %q: %v", text, got, want, err)
+		}
+	}
+	if err := json.Unmarshal([]byte("5"), new(Path)); err == nil {
+		t.Error("5 is a path")
+	}
+}
+
+func FuzzPath(f *testing.F) {
+	f.Add("/latin-\xe9\\u")
+	f.Fuzz(func(t *testing.T, s string) {
+		text, err := json.Marshal(Path(s))
+		var back Path
+		if err == nil {
+			err = json.Unmarshal(text, &back)
+		}
+		if err != nil || string(back) != s {
+			t.Errorf("%q by way of %s is %q: %v", s, text, back, err)
+		}
+	})
 }
 
 func TestFailedDialIsReportedWithTheMachineThatTried(t *testing.T) {

@@ -129,14 +129,10 @@ def send(path):
     try:
         st = os.fstat(fd)
         size = st.st_size
-        head = []
-        while not size:  # files of /proc do not know their size, and do have content
-            data = os.read(fd, CHUNK_MAX)
-            if not data:
-                break
-            head.append(data)
-        head = b''.join(head)
-        size = size or len(head)
+        head = b''
+        if size <= CHUNK_MAX:  # files of /proc and /sys do not know their size, so what they hold is what counts
+            head = opening(fd, size)
+            size = len(head)
         hasher = sha256(size)
         write_all(1, (dumps({'size': size, 'mode': st.st_mode & 0o7777, 'mtime': st.st_mtime, 'atime': st.st_atime})
                       + '\n').encode())
@@ -152,3 +148,15 @@ def send(path):
         write_all(1, hasher.digest())
     finally:
         os.close(fd)
+
+
+def opening(fd, said):
+    """What a small file holds; of one that grows meanwhile not much more than it had, unless it says of itself that it is empty."""
+    pieces, held = [], 0
+    while not said or held < CHUNK_MAX:
+        data = os.read(fd, CHUNK_MAX)
+        if not data:
+            break
+        pieces.append(data)
+        held += len(data)
+    return b''.join(pieces)

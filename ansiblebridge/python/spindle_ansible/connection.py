@@ -158,7 +158,7 @@ class Connection(ConnectionBase):
         if st.st_size <= texts.SMALL_FILE and not self.spindle.is_bare():
             with open(b_path, 'rb') as f:
                 content = f.read(texts.SMALL_FILE + 1)
-            if len(content) == st.st_size:
+            if len(content) <= texts.SMALL_FILE:  # whatever st_size says: files of /proc and /sys do not know it
                 self.put_data(out_path, content, mode=stat.S_IMODE(st.st_mode), utimes=(st.st_atime, st.st_mtime))
                 return
         self._put_large(os.path.abspath(os.fsdecode(b_path)), out_path, stat.S_IMODE(st.st_mode), True)
@@ -195,7 +195,10 @@ class Connection(ConnectionBase):
         session = self.spindle
         context = self._file_context()
         session.flush()
-        session.call('get', context, meta={'src': _text(in_path), 'dest': os.path.abspath(_text(out_path))})
+        dest = os.path.abspath(_text(out_path))
+        if os.path.islink(dest):  # it is written through, and may lead to what is yet to be made
+            dest = os.path.realpath(dest)
+        session.call('get', context, meta={'src': _text(in_path), 'dest': dest})
 
     def reset(self):
         """End this host's connection, whoever uses it; the next use makes a new one."""

@@ -4,7 +4,13 @@ Under become it reads whole files with slurp, since the login account may not be
 read them. Our transfers run in the account that become leads to, so the action is shown
 a connection without become.
 """
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+
 from spindle_ansible import action_mixin
+
+
+class _Gone(Exception):
+    """The file was no longer what it had been when the action looked at it."""
 
 
 class _WithoutBecome(object):
@@ -21,17 +27,42 @@ class _WithoutBecome(object):
     def __setattr__(self, name, value):
         setattr(self._spindle_real, name, value)
 
+    def fetch_file(self, in_path, out_path):
+        try:
+            self._spindle_real.fetch_file(in_path, out_path)
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as e:
+            # At the target, where files change, and nothing was written yet. What fails at this end would fail again.
+            if str(e).startswith('get ') or str(e).endswith('was interrupted.'):
+                raise _Gone
+            raise
+
 
 class FetchMixin(action_mixin.ActionMixin):
     """Goes in front of everything else of the fetch action."""
 
     def run(self, tmp=None, task_vars=None):
-        """Fetch, as if there were no become; it is in the connection's target already."""
+        """Fetch, as if there were no become; it is in the connection's target already.
+
+        With slurp the checksum is that of the bytes that have come, whatever becomes of the file. So what the action
+        has found by looking at the file first is not compared, and not told: a transfer has its own digest.
+        """
         real = self._connection
         if getattr(real, 'become', None) is None or real.spindle_unsupported(self._spindle_variables(task_vars or {})):
             return super(FetchMixin, self).run(tmp, task_vars)
+        args = self._task.args
         self._connection = _WithoutBecome(real)
+        self._task.args = dict(args, validate_checksum=False)
         try:
-            return super(FetchMixin, self).run(tmp, task_vars)
+            result = super(FetchMixin, self).run(tmp, task_vars)
+        except _Gone:
+            result = None
         finally:
             self._connection = real
+            self._task.args = args
+        if result is None:
+            return super(FetchMixin, self).run(tmp, task_vars)
+        if 'remote_checksum' in result:
+            result['remote_checksum'] = result['checksum']
+        return result
