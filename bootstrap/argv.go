@@ -8,8 +8,9 @@ import (
 )
 
 // firstStage is Python without quotes, line ends or anything else that a shell might touch: it is one double-quoted
-// word of the script. Its arguments are the marker and the title. It waits in select, as its stdin may not block; fewer
-// bytes than announced mean that the other side has gone. What it read stays in d, of which the agent makes its digest.
+// word of the script. Its arguments are the marker, LC_CTYPE as it is before Python may change it, and the title. It
+// waits in select, as its stdin may not block; fewer bytes than announced mean that the other side has gone. What it read
+// stays in d, of which the agent makes its digest.
 const firstStage = `import sys,os;sys.path[:]=filter(None,sys.path);import select,zlib;` +
 	`os.write(1,(sys.argv[1]+chr(10)).encode());d=bytearray();` +
 	`list(iter(lambda:select.select([0],[],[])and(lambda b:d.extend(b)or len(b)and %[1]d-len(d))(os.read(0,%[1]d-len(d))),0));` +
@@ -22,7 +23,7 @@ const probe = `import sys,zlib;1/(sys.version_info[:2]in[(2,7)]or sys.version_in
 func Argv(o Options) []string {
 	var s strings.Builder
 	fmt.Fprintf(&s, `s="%s";`, fmt.Sprintf(firstStage, PackedSize()))
-	stage := fmt.Sprintf(` -c "$s" "SPINDLE1 %s" %s;`, title(o.Nonce), title(o.Title))
+	stage := fmt.Sprintf(` -c "$s" "SPINDLE1 %s" "$LC_CTYPE" %s;`, title(o.Nonce), title(o.Title))
 	for _, c := range o.Candidates {
 		setup, argv := candidate(c)
 		if len(argv) == 0 {

@@ -147,7 +147,7 @@ func TestLoginShells(t *testing.T) {
 				t.Skip(err)
 			}
 			n := nonce()
-			program := compress([]byte("import os,sys\nos.write(1,sys.argv[2].encode())"))
+			program := compress([]byte("import os,sys\nos.write(1,sys.argv[3].encode())"))
 			boot := Argv(Options{Candidates: []string{"python9", "/usr/bin/python3"}, Nonce: n, Title: "mitogen:a@b:1"})
 			line := strings.ReplaceAll(shellescape.QuoteCommand(boot), fmt.Sprint(PackedSize()), fmt.Sprint(len(program)))
 			cmd := exec.Command(argv[0], append(argv[1:], "-c", line)...)

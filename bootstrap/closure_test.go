@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -138,4 +139,53 @@ func (c closure) with(fqn, source string) closure {
 	}
 	files[filepath.Join("ansible/modules", fqn+".py")] = []byte(source)
 	return closure{FQN: "ansible.modules." + fqn, Files: files}
+}
+
+// of returns that of two versions of ansible-core, an older and a newer one, which supports the agent's Python.
+func (r *remote) of(older, newer controller) controller {
+	if strings.HasPrefix(r.version, "3.1") && r.tg.name != "host" { // which ansible-core 2.14 does not support
+		return newer
+	}
+	return older
+}
+
+// What is in a package can be listed, as in AnsiballZ's archive.
+func TestPackagesCanBeListed(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		if tg.root != "" {
+			tg.wrap = []string{"unshare", "--mount", "sh", "-c", `mount -t proc proc "$0/proc" && exec "$@"`, tg.root}
+		}
+		r := boot(t, tg)
+		cl := r.of(controllers[0], controllers[2]).modules(t)["ping"]
+		const listing = `
+import sys, os, json, pkgutil
+import ansible.module_utils.own as own
+found = dict(modules=[[m[1], m[2]] for m in pkgutil.iter_modules(own.__path__, 'x.')], none=[m[1] for m in pkgutil.iter_modules([own.__path__[0] + '/none'])],
+             walked=[m[1] for m in pkgutil.walk_packages(own.__path__, own.__name__ + '.')],
+             within='own' in [m[1] for m in pkgutil.iter_modules([os.path.dirname(own.__path__[0])])])
+try:
+    from importlib.resources import files
+    from importlib import readers  # without it, Python 3.9 looks into directories only
+    places = dict((p.name, p) for p in files(own).iterdir())
+    found['files'] = sorted(places), places['data.txt'].read_text(), sorted(p.name for p in places['below'].iterdir())
+except ImportError:
+    pass
+print(json.dumps(found, sort_keys=True))
+sys.exit(0)
+`
+		const want = `"modules": [["x.below", true], ["x.one", false], ["x.two", false]], "none": [], "walked": ["ansible.module_utils.own.below", ` +
+			`"ansible.module_utils.own.below.deep", "ansible.module_utils.own.one", "ansible.module_utils.own.two"], "within": true}` + "\n"
+		const files = `"files": [["__init__.py", "below", "data.txt", "one.py", "two.py"], "text", ["__init__.py", "deep.py"]], `
+		for _, zip := range []bool{false, true} {
+			cl := cl.with("lists", listing)
+			for path, content := range map[string]string{"__init__.py": "", "one.py": "", "two.py": "", "data.txt": "text", "below/__init__.py": "", "below/deep.py": ""} {
+				cl.Files["ansible/module_utils/own/"+path] = []byte(content)
+			}
+			// Python 3.10 and later have readers of archives, and files in memory.
+			want := "{" + want
+			if res, _ := r.module(cl, zip, nil); res.Out != want && res.Out != "{"+files+want[1:] || strings.HasPrefix(r.version, "3.1") != strings.Contains(res.Out, "files") {
+				t.Errorf("archive: %v: %+v\nwant %s", zip, res, want)
+			}
+		}
+	})
 }

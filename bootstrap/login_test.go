@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"spindle/transports/wire"
@@ -93,6 +94,90 @@ func TestVariablesOfFilesAreTakenOver(t *testing.T) {
 		got := r.call("exec", meta{"command": show, "env": meta{"NEW": "task", "SET": nil}}, nil)
 		if got.Out != "||task|\n" {
 			t.Errorf("what the task sets: %q", got.Out)
+		}
+	})
+}
+
+// Ansible's basic.py looks once for packages that it can do without. An agent that has looked is replaced when they come or go.
+func TestPackagesThatBasicLooksForOnce(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		home := "/tmp/spindle-home-" + nonce()
+		local := filepath.Join("/", tg.root, home)
+		t.Cleanup(func() { os.RemoveAll(local) })
+		tg.wrap = []string{"env", "HOME=" + home}
+		first := boot(t, tg)
+		site := strings.TrimSpace(first.call("exec", meta{"argv": []string{tg.python, "-c", "import site; print(site.getusersitepackages())"}}, nil).Out)
+		first.end()
+		install := func(name string) {
+			if err := os.MkdirAll(filepath.Join("/", tg.root, site, name), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join("/", tg.root, site, name, "__init__.py"), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		install("other")
+		r := boot(t, tg)
+		cl := r.of(controllers[0], controllers[2]).modules(t)["ping"].with("selinux_is_there", "import sys\nprint('{}')\nsys.exit(0)\n")
+		asks := func(m meta) { m["fresh"] = true }
+		for _, step := range []struct {
+			install string
+			stale   bool
+		}{{"", false}, {"another", false}, {"selinux", true}} {
+			if step.install != "" {
+				install(step.install)
+			}
+			if res, _ := r.module(cl, false, nil, asks); (res.Status == wire.StatusStale) != step.stale {
+				t.Errorf("with %q: %+v, want stale: %v", step.install, res, step.stale)
+			}
+		}
+		// The next one has seen it, and notices when it has gone.
+		next := boot(t, tg)
+		if res, _ := next.module(cl, false, nil, asks); res.Status != wire.StatusOK {
+			t.Errorf("the next agent: %+v", res)
+		}
+		if err := os.RemoveAll(filepath.Join("/", tg.root, site, "selinux")); err != nil {
+			t.Fatal(err)
+		}
+		if res, _ := next.module(cl, false, nil, asks); res.Status != wire.StatusStale {
+			t.Errorf("without it: %+v", res)
+		}
+	})
+}
+
+// An account is the one that has logged in, though another name may have the same number.
+func TestNamesThatShareANumber(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		for variable, want := range map[string]string{
+			"LOGNAME=toor": "toor /toor /bin/false", "USER=toor": "toor /toor /bin/false", "USER=daemon": "root /root", "LOGNAME=none": "root /root", "TERM=dumb": "root /root",
+		} {
+			own := withOwnEtc(t, tg)
+			own.wrap = append(own.wrap, "sh", "-c", `echo toor:x:0:0::/toor:/bin/false >>"$0"; exec env -u USER -u LOGNAME "$@"`, filepath.Join("/", tg.root, "etc/passwd"), variable)
+			r := boot(t, own)
+			got := strings.Join([]string{r.facts["user"].(string), r.facts["home"].(string), r.facts["shell"].(string)}, " ")
+			if !strings.HasPrefix(got, want) {
+				t.Errorf("%s: %s, want %s", variable, got, want)
+			}
+		}
+	})
+}
+
+// The variable HOME and the account's directory are two things: a shell's ~ is the first.
+func TestHomes(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		for _, home := range []string{"/work", ""} {
+			tg.wrap = []string{"env", "HOME=" + home}
+			if home == "" {
+				tg.wrap = []string{"env", "-u", "HOME"}
+			}
+			r := boot(t, tg)
+			if got, _ := r.facts["env_home"].(string); got != home || r.facts["home"] == "/work" || r.facts["encoding"] == "" {
+				t.Errorf("HOME=%s: %v", home, r.facts)
+			}
+			encoding := r.call("exec", meta{"argv": []string{tg.python, "-c", "import sys; print(sys.getfilesystemencoding())"}}, nil).Out
+			if r.facts["encoding"] != strings.TrimSpace(encoding) {
+				t.Errorf("encoding: %v, want %s", r.facts["encoding"], encoding)
+			}
 		}
 	})
 }

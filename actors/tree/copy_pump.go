@@ -250,7 +250,7 @@ func (h *headed) finish(tmp *os.File, dest string) error {
 		mtime, err2 := strconv.ParseInt(facts[1], 10, 64)
 		atime, err3 := strconv.ParseInt(facts[2], 10, 64)
 		if errors.Join(err1, err2, err3) == nil {
-			if err := os.Chmod(tmp.Name(), os.FileMode(mode&0o777 | 0o600)); err != nil {
+			if err := os.Chmod(tmp.Name(), os.FileMode(mode&0o777|0o600)); err != nil {
 				return err
 			}
 			if err := os.Chtimes(tmp.Name(), time.Unix(atime, 0), time.Unix(mtime, 0)); err != nil {

@@ -100,11 +100,15 @@ try:
     _quote = _json.encode_basestring_ascii
 
     def loads(raw):
-        """JSON to objects. The wire's JSON has no space in front, which the scanner would not skip."""
+        """JSON to objects. The scanner skips no space in front, and does not mind what is behind."""
+        raw = wire_text(raw).strip(' \t\r\n')
         try:
-            return _scan(wire_text(raw).lstrip(), 0)[0]
+            value, end = _scan(raw, 0)
         except StopIteration:
+            end = -1
+        if end != len(raw):
             raise ValueError('no JSON')
+        return value
 except (ImportError, AttributeError, TypeError):
     import json
 

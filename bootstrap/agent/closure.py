@@ -130,6 +130,7 @@ class Finder(object):
         self.files = {}
         self.modlib = MODLIB
         self.main = None  # the module that runs
+        self.archive = None  # a file with all of it, for what is read by way of one; empty if there can be none
 
     def locate(self, name):
         path = name.replace('.', '/')
@@ -205,15 +206,54 @@ class Finder(object):
             raise IOError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
     def get_resource_reader(self, name):
-        if self.modlib != MODLIB:
+        """Python's own, of an archive with the same files."""
+        path, package = self.need(name)
+        if package and self.archive is None:
+            self.archive = self.modlib if self.modlib != MODLIB else self.archived()
+        if package and self.archive:
             import zipimport
-            return zipimport.zipimporter(self.modlib).get_resource_reader(name)
+            above = os.path.dirname(os.path.dirname(path))
+            return zipimport.zipimporter(os.path.join(self.archive, above)).get_resource_reader(name)
+
+    def archived(self):
+        """The files as an archive in memory; or nothing, where that has no path: before Python 3.8, or without Linux's /proc."""
+        try:
+            fd = os.memfd_create('payload')
+        except (AttributeError, OSError):
+            return ''
+        with os.fdopen(fd, 'wb', closefd=False) as target:
+            fill(target, self.store, self.files)
+        path = '/proc/self/fd/%d' % fd
+        return path if os.path.exists(path) else ''
 
     def hook(self, path):
-        """For sys.path_hooks: Python 2's runpy looks for modules of a package there only."""
+        """For sys.path_hooks: pkgutil, and in Python 2 runpy, look for the modules of a package there only."""
         if not path.startswith(self.modlib):
             raise ImportError(path)
-        return self
+        return Place(self, path[len(self.modlib):].strip('/'))
+
+
+class Place(object):
+    """A directory of the finder's."""
+
+    def __init__(self, finder, path):
+        self.finder = finder
+        self.within = path and path + '/'
+        self.find_module = finder.find_module
+
+    def find_spec(self, name, target=None):
+        return self.finder.find_spec(name)
+
+    def iter_modules(self, prefix=''):
+        found = {}
+        for path in self.finder.files:
+            name, _, rest = path[len(self.within):].partition('/')
+            if path.startswith(self.within):
+                if rest == '__init__.py':
+                    found[name] = True
+                elif not rest and name[-3:] == '.py' and name != '__init__.py':
+                    found.setdefault(name[:-3], False)
+        return [(prefix + name, found[name]) for name in sorted(found)]
 
 
 LOADER = 'ansible/module_utils/_internal/_ansiballz/_loader.py'
@@ -232,12 +272,12 @@ class Zygote(object):
         self.ready = set()  # closures with all code compiled
         self.warmed = None  # {path: digest} of what is imported
         self.fitting = {}  # whether that is what a closure has
+        self.optional = None  # what basic.py could have found
         self.trouble = None
 
     def install(self):
         sys.meta_path.insert(0, self.finder)
-        if not _WIRE_PY3:
-            sys.path_hooks.insert(0, self.finder.hook)
+        sys.path_hooks.insert(0, self.finder.hook)
 
     def prepare(self, closures):
         """Compiles and, the first time, imports; a generator, so that the link is served between the steps."""
@@ -271,6 +311,7 @@ class Zygote(object):
         try:
             for name in names:
                 __import__(name)
+            self.optional = optional()
         except BaseException:
             # What ails it will be said again, to the right ears, when the module runs.
             self.trouble = caught()
@@ -281,6 +322,10 @@ class Zygote(object):
             self.fitting = {}
             settle()
             freeze()
+
+    def outdated(self):
+        """Whether what is imported already would have found something else by now."""
+        return self.optional not in (None, optional())
 
     def purge(self):
         for name in list(sys.modules):
@@ -301,12 +346,29 @@ class Zygote(object):
         if not self.fits(closure):
             self.purge()
         self.finder.files = self.store.files[closure]
+        self.finder.archive = None
         if modlib:
             self.finder.modlib = modlib
             sys.path.insert(0, modlib)
         if _WIRE_PY3:  # a place that was not there is looked at no more, though it may have come
             for place in [p for p, finder in sys.path_importer_cache.items() if finder is None and os.path.isdir(p)]:
                 del sys.path_importer_cache[place]
+
+
+def optional():
+    """Which of the packages are there that basic.py uses only if they are."""
+    found = []
+    for name in 'selinux', 'systemd', 'distro':
+        try:
+            if _WIRE_PY3:
+                place = sys.modules['_frozen_importlib_external'].PathFinder.find_spec(name)
+            else:
+                import imp
+                place = imp.find_module(name)
+        except ImportError:
+            place = None
+        found.append(bool(place))
+    return found
 
 
 def settle():

@@ -10,10 +10,9 @@ def working_directory():
 
 def find_out(candidates, note):
     """The facts for HELLO, with paths as bytes."""
-    import pwd
     uid = os.geteuid()
     try:
-        account = pwd.getpwuid(uid)
+        account = whose(uid)
         user, home, shell = [wire_bytes(account[i]) for i in (0, 5, 6)]
     except KeyError:
         user, home, shell = str(uid), b'', b''
@@ -21,7 +20,22 @@ def find_out(candidates, note):
     return {
         'user': user, 'uid': uid, 'gid': os.getegid(), 'home': home or environ.get(b'HOME') or b'/', 'shell': shell,
         'python': sys.executable or '', 'hostname': os.uname()[1], 'tmp': tmp, 'tmp_tried': tried,
+        'env_home': environ.get(b'HOME'), 'encoding': sys.getfilesystemencoding(),
     }
+
+
+def whose(uid):
+    """The account's record: where several names share a number, that of the name which has logged in."""
+    import pwd
+    name = os.environ.get('LOGNAME') or os.environ.get('USER')  # perhaps of somebody who has become us since
+    if name:
+        try:
+            account = pwd.getpwnam(name)
+            if account[2] == uid:
+                return account
+        except (KeyError, ValueError):
+            pass
+    return pwd.getpwuid(uid)
 
 
 def temp_directory(candidates, note):

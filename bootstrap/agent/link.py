@@ -208,12 +208,13 @@ class Link(object):
 
     def hello(self, header, settings):
         self.silence = header[3] / 1000.0
+        self.language = Language(wire_bytes(sys.argv[2]))
         for name, value in (settings.get('env') or {}).items():
             environ[wire_bytes(name)] = wire_bytes(value)
         self.facts = find_out(settings.get('tmp_candidates') or [], self.note)
         self.facts['cwd'] = self.cwd = self.cwd or self.facts['home']
         self.facts['agent'] = self.digest
-        self.login = Login(self.facts, settings.get('watch') or 0)
+        self.login = Login(self.facts, settings.get('watch') or 0, self.zygote.outdated)
         self.home = os.path.join(self.facts['tmp'] or b'/tmp', b'ansible-spindle-%d-%s' % (
             os.getpid(), b''.join([b'%02x' % n for n in bytearray(os.urandom(6))])))
         self.send(HELLO, 0, (PROTO, 'agent', os.getpid(), VERSION), dumps(self.facts).encode())

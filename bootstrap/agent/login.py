@@ -13,6 +13,49 @@ LOGIN_FILES = (b'/etc/environment /etc/default/locale /etc/locale.conf /etc/logi
 LOGIN_DIRECTORIES = b'/etc/profile.d /etc/sudoers.d /etc/pam.d /etc/security /etc/security/limits.d'.split()
 
 
+# What Python (3.7 up, and what some vendors have made of 3.6) goes by when it starts, and what it then puts into LC_CTYPE: PEP 538.
+LANGUAGE = b'LC_ALL', b'LC_CTYPE', b'LANG', b'PYTHONCOERCECLOCALE'
+COERCED = 'C.UTF-8', 'C.utf8', 'UTF-8'
+
+
+class Language(object):
+    """What the agent's Python has made of LC_CTYPE for itself. Nothing that is started here is to have it, unless a Python of its own would, too."""
+
+    def __init__(self, before):
+        """Puts LC_CTYPE back to what it was before that Python was started."""
+        now = environ.get(b'LC_CTYPE') or b''
+        self.coerced = now if now != before and text(now) in COERCED else None
+        if self.coerced:
+            del environ[b'LC_CTYPE']
+            if before:
+                environ[b'LC_CTYPE'] = before
+        self.known = self.look()
+
+    def look(self):
+        return [environ.get(name) for name in LANGUAGE]
+
+    def enter(self):
+        """Makes of LC_CTYPE, in a module's process, what a Python would that was started with these variables."""
+        found = self.coerced if self.look() == self.known else self.coerce()
+        if found:
+            environ[b'LC_CTYPE'] = found
+
+    def coerce(self):
+        if sys.version_info < (3, 7) and not self.coerced or environ.get(b'LC_ALL') or environ.get(b'PYTHONCOERCECLOCALE') == b'0':
+            return None
+        import _locale
+
+        def sets(name):
+            try:
+                return _locale.setlocale(_locale.LC_CTYPE, name) != 'C'
+            except _locale.Error:  # there is no such language, and C is what Python begins with
+                return False
+        before = _locale.setlocale(_locale.LC_CTYPE, None)
+        found = [] if sets('') else [name.encode() for name in COERCED if sets(name)]
+        sets(before)
+        return found and found[0]
+
+
 class Stale(Failure):
     """Nothing was done: another login is wanted first."""
 
@@ -22,7 +65,8 @@ class Stale(Failure):
 class Login(object):
     """The state of these files when the agent was started. watch: 0 nothing, 1 the account's own record, 2 all."""
 
-    def __init__(self, facts, watch):
+    def __init__(self, facts, watch, others):
+        self.others = others  # whether Python would import something now that it has not found before
         self.user = wire_bytes(facts['user'])
         names = LOGIN_FILES if watch > 1 else SHELL_FILES if watch else ()
         self.watched = [self.path(name, facts) for name in names]
@@ -66,7 +110,7 @@ class Login(object):
 
     def adds(self, path, when, before):
         """Whether Python would find other places there now to import from: a directory that was not there, or what its .pth files name."""
-        return stamp(path) != when and additions(path) != before or [(n, stamp(n)) for n, _ in before or ()] != (before or [])
+        return stamp(path) != when and (additions(path) != before or self.others()) or [(n, stamp(n)) for n, _ in before or ()] != (before or [])
 
     def renew(self):
         """Takes over what was changed in the files of variables: as a login would, but for what was set by others."""

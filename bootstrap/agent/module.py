@@ -3,6 +3,7 @@
 
 def do_module(meta, box, link):
     """The op `module`. Everything ahead of conclude() is ours, and fails as a file operation would."""
+    link.language.enter()
     closure = link.store.manifest(meta['manifest'])
     args = []
     while not args or args[-1]:
@@ -74,22 +75,27 @@ def limit_files(number):
 
 def write_zip(store, closure, home, box):
     """The closure as a file, for modules which hand themselves to another interpreter. Made once per agent."""
-    import zipfile
     name = os.path.join(home, b'payload-%s.zip' % b''.join([b'%02x' % n for n in bytearray(closure[:8])]))
     if not os.path.exists(name):
         box.note(b'D' + home)
         make_parents(name, 0o700, box.note)
         mine = name + b'.%d' % os.getpid()
         path = wire_text(name)
-        archive = zipfile.ZipFile(wire_text(mine), 'w')
-        files = dict((p, store.content(d)) for p, d in store.files[closure].items())
-        files['sitecustomize.py'] = ('import sys\nsys.path.insert(0, %r)\n' % path).encode()
-        for path in sorted(files):
-            # A date of its own, since zip knows none before 1980 and clocks do.
-            archive.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), files[path])
-        archive.close()
+        fill(wire_text(mine), store, store.files[closure], {'sitecustomize.py': ('import sys\nsys.path.insert(0, %r)\n' % path).encode()})
         os.rename(mine, name)
     return wire_text(name)
+
+
+def fill(target, store, files, more=()):
+    """Writes an archive: files of the store, by their digests, and more, by their content."""
+    import zipfile
+    archive = zipfile.ZipFile(target, 'w')
+    contents = dict((path, store.content(digest)) for path, digest in files.items())
+    contents.update(more)
+    for path in sorted(contents):
+        # A date of its own, since zip knows none before 1980 and clocks do.
+        archive.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), contents[path])
+    archive.close()
 
 
 def exit_status(e):
