@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,14 @@ func run(t *testing.T, argv []string, input []byte) string {
 	return string(out)
 }
 
+// sameProgram says whether a name in PATH leads to a program.
+func sameProgram(name, program string) bool {
+	path, _ := exec.LookPath(name)
+	one, _ := filepath.EvalSymlinks(path)
+	other, err := filepath.EvalSymlinks(program)
+	return err == nil && one == other
+}
+
 func TestHello(t *testing.T) {
 	each(t, func(t *testing.T, tg target) {
 		r := boot(t, tg)
@@ -32,13 +41,17 @@ func TestHello(t *testing.T) {
 		want := map[string]any{
 			"user": "root", "uid": 0.0, "gid": 0.0, "home": home, "cwd": r.facts["cwd"], "shell": r.facts["shell"],
 			"python": tg.python, "hostname": r.facts["hostname"], "tmp": r.dir + "/base/tmp", "tmp_tried": []any{r.dir + "/base/tmp"},
-			"agent": AgentDigest().String(), "env_home": os.Getenv("HOME"), "encoding": r.facts["encoding"],
+			"agent": AgentDigest().String(), "env_home": os.Getenv("HOME"), "encoding": r.facts["encoding"], "pythons": r.facts["pythons"],
 		}
 		if diff := cmp.Diff(want, r.facts); diff != "" {
 			t.Errorf("facts (-want +got):\n%s", diff)
 		}
 		if host, _ := os.Hostname(); r.facts["hostname"] != host || home != "/root" || !strings.HasPrefix(r.facts["shell"].(string), "/") {
 			t.Errorf("facts: %v", r.facts)
+		}
+		pythons := r.facts["pythons"].([]any)
+		if pythons[0] != tg.python || tg.root == "" && slices.Contains(pythons, any("/usr/bin/env python3")) != sameProgram("python3", tg.python) {
+			t.Errorf("pythons: %v", pythons)
 		}
 		if len(r.processes()) != 2 {
 			t.Errorf("want a warden and an agent, got %q", r.processes())

@@ -20,7 +20,7 @@ def find_out(candidates, note):
     return {
         'user': user, 'uid': uid, 'gid': os.getegid(), 'home': home or environ.get(b'HOME') or b'/', 'shell': shell,
         'python': sys.executable or '', 'hostname': os.uname()[1], 'tmp': tmp, 'tmp_tried': tried,
-        'env_home': environ.get(b'HOME'), 'encoding': sys.getfilesystemencoding(),
+        'env_home': environ.get(b'HOME'), 'encoding': sys.getfilesystemencoding(), 'pythons': pythons(),
     }
 
 
@@ -36,6 +36,25 @@ def whose(uid):
         except (KeyError, ValueError):
             pass
     return pwd.getpwuid(uid)
+
+
+def pythons():
+    """What a module may say in its first line to have this Python."""
+    found = [sys.executable or '']
+    if getattr(sys, 'base_prefix', sys.prefix) != sys.prefix:  # others have other packages, though it is one program
+        return found
+    own, versions = os.path.realpath(found[0]), [str(sys.version_info[0]), '%d.%d' % sys.version_info[:2]]
+    for name in ['/usr/libexec/platform-python'] + ['%s/python%s' % (place, v) for v in versions for place in ('/usr/bin', '/usr/local/bin')]:
+        if name not in found and os.path.realpath(name) == own:
+            found.append(name)
+    for v in versions:
+        for place in os.environ.get('PATH', os.defpath).split(':'):
+            path = os.path.join(place, 'python' + v)
+            if os.access(path, os.X_OK):
+                if os.path.realpath(path) == own:
+                    found.append('/usr/bin/env python' + v)
+                break
+    return found
 
 
 def temp_directory(candidates, note):

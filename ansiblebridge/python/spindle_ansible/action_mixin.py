@@ -38,6 +38,10 @@ _classes = {}
 _READ_AT_START = re.compile(
     r'PYTHON(?!(?:UNBUFFERED|DONTWRITEBYTECODE|WARNINGS|STARTUP)$)|LD_|OPENSSL_|(?:GCONV_PATH|LOCPATH|GLIBC_TUNABLES)$')
 
+# Languages that Python reads and writes file names in UTF-8 in (from 3.7 on also in none), and those that change nothing for one that does not.
+_UTF8 = re.compile(r'^(?:C|POSIX)?$|\.utf-?8\b', re.I)
+_PLAIN = re.compile(r'^(?:C|POSIX)?$')
+
 _WAITS = ('wait_for_connection', 'ansible.builtin.wait_for_connection', 'ansible.legacy.wait_for_connection')
 _NAMES_OF_COPY = ('copy', 'ansible.builtin.copy', 'ansible.legacy.copy')
 
@@ -179,12 +183,10 @@ class ActionMixin(ActionBase):
             session.delegate_to = self._task.delegate_to
 
     def _is_pipelining_enabled(self, module_style='new', wrap_async=False):
-        """Whether no file is needed on the target: for what runs from memory."""
-        if self._spindle_lacking:
+        """Whether no file is needed on the target: for what runs from memory. What does not goes by Ansible's own payload, and its rules."""
+        if self._spindle_lacking or self._spindle_state is False:
             return super(ActionMixin, self)._is_pipelining_enabled(module_style, wrap_async)
-        if module_style != 'new' or wrap_async or self._spindle_async or C.DEFAULT_KEEP_REMOTE_FILES:
-            return False
-        return self._spindle_state is not False
+        return not (module_style != 'new' or wrap_async or self._spindle_async or C.DEFAULT_KEEP_REMOTE_FILES)
 
     def _configure_module(self, module_name, module_args, task_vars):
         built = None
@@ -212,12 +214,12 @@ class ActionMixin(ActionBase):
         if closure_mod.promised():
             self._connection.spindle.ensure()  # the parent puts the closure together meanwhile
         closure = closure_mod.lookup(compat.plain(module_name), path, variables)
-        if closure is None or not self._spindle_python(closure, variables):
+        if closure is None:
             return None
 
         environment = {}
         self._compute_environment_string(environment)
-        if any(_READ_AT_START.match(compat.plain(name)) for name in environment):
+        if not self._spindle_python(closure, variables, environment) or self._spindle_starts_otherwise(environment):
             return None
         shebang = self._spindle_shebang(closure, variables, task_vars)
         encoded = compat.encode_arguments(module_name, module_args, closure.profile)
@@ -236,15 +238,25 @@ class ActionMixin(ActionBase):
             (compat.plain(k), None if v is None else compat.plain(to_text(v))) for k, v in environment.items())
         return compat.built_module(call, shebang, path, closure.profile)
 
-    def _spindle_python(self, closure, variables):
-        """Whether the interpreter that a module names is the agent's, as far as one can choose it."""
+    def _spindle_python(self, closure, variables, environment):
+        """Whether the interpreter that a module names is the agent's. Ansible has its own choice only in the place of one called `python`."""
         name = os.path.basename(closure.interpreter)
         if name == 'python':
-            return True
-        if 'ansible_%s_interpreter' % name in variables:
+            return not closure.arguments
+        if 'ansible_%s_interpreter' % name in variables or name == 'env' and 'PATH' in environment:
             return False
-        return name.startswith(('python', 'platform-python')) or (
-            name == 'env' and any('python' in word for word in closure.arguments))
+        return ' '.join([closure.interpreter] + closure.arguments) in self._connection.spindle.context().hello.get('pythons', ())
+
+    def _spindle_starts_otherwise(self, environment):
+        """Whether an interpreter that is started with these variables is another one than the agent's is, and stays."""
+        if any(_READ_AT_START.match(compat.plain(name)) for name in environment):
+            return True
+        language = [compat.plain(to_text(environment[name] or '')) for name in ('LC_ALL', 'LC_CTYPE', 'LANG') if name in environment]
+        if not language:
+            return False
+        encoding = self._connection.spindle.context().hello.get('encoding') or ''
+        kept = _UTF8 if encoding.lower() == 'utf-8' else _PLAIN
+        return not all(kept.search(one) for one in language)
 
     def _spindle_shebang(self, closure, variables, task_vars):
         """The interpreter line, for which Ansible may want to discover an interpreter."""
@@ -420,8 +432,11 @@ class ActionMixin(ActionBase):
             return super(ActionMixin, self)._remote_expand_user(path, sudoable, pathsep)
         session = self._connection.spindle
         context = session.context(sudoable)
-        home = context.hello.get('home')
-        if home and (path == '~' or path.startswith('~/')):
-            return home + path[1:]
+        if path == '~' or path.startswith('~/'):
+            home = context.hello.get('home')
+            if not (sudoable and self._connection.become and self.get_become_option('become_user') or self._get_remote_user()):
+                home = context.hello.get('env_home') or home  # nobody is named, and a shell goes by that
+            if home:
+                return home.rstrip('/') + path[1:] or '/'
         found, error = session.run_ops([{'op': 'expanduser', 'path': compat.plain(path)}], context)
         return path if error else found[0]

@@ -1,0 +1,69 @@
+"""Which modules run in the agent's process, by the interpreter that they name and the variables that they are given."""
+import unittest
+from unittest import mock
+
+from spindle_ansible import action_mixin
+
+
+class InterpretersTest(unittest.TestCase):
+    def mixin(self, **hello):
+        made = object.__new__(action_mixin.ActionMixin)
+        made._connection = mock.Mock()
+        made._connection.spindle.context.return_value.hello = hello
+        return made
+
+    def test_only_the_agents_own_interpreter(self):
+        made = self.mixin(pythons=['/usr/bin/python3', '/usr/bin/env python3'])
+
+        def fits(line, variables=(), environment=()):
+            words = line.split()
+            return made._spindle_python(mock.Mock(interpreter=words[0], arguments=words[1:]), dict.fromkeys(variables, 'x'), dict.fromkeys(environment, 'x'))
+        for line in ('/usr/bin/python', '/opt/bin/python', '/usr/bin/python3', '/usr/bin/env python3'):
+            self.assertTrue(fits(line), line)
+        for line in ('/usr/bin/python -S', '/usr/bin/python3 -E', '/usr/bin/python2.7', '/usr/bin/python3.99', '/usr/local/bin/python3', '/usr/bin/env python2', '/usr/bin/env -S python3',
+                     '/usr/bin/perl'):
+            self.assertFalse(fits(line), line)
+        self.assertFalse(fits('/usr/bin/python3', ['ansible_python3_interpreter']))
+        self.assertFalse(fits('/usr/bin/env python3', environment=['PATH']))
+        self.assertTrue(fits('/usr/bin/python3', environment=['PATH']))
+        self.assertFalse(self.mixin()._spindle_python(mock.Mock(interpreter='/usr/bin/python3', arguments=[]), {}, {}))
+
+    def test_variables_that_are_read_once(self):
+        for name, wanted in (('PYTHONPATH', True), ('LD_PRELOAD', True), ('PYTHONUNBUFFERED', False), ('SOME', False)):
+            self.assertEqual(self.mixin(encoding='utf-8')._spindle_starts_otherwise({name: 'x'}), wanted, name)
+
+    def test_languages(self):
+        for encoding, values, wanted in (
+                ('utf-8', ('C', 'POSIX', '', 'C.UTF-8', 'de_DE.utf8', 'ca_ES.UTF-8@valencia', None), False),
+                ('UTF-8', ('C.UTF-8',), False),
+                ('utf-8', ('de_DE.ISO-8859-1', 'de_DE@euro', 'de_DE'), True),
+                ('ascii', ('C', 'POSIX', ''), False),
+                ('ANSI_X3.4-1968', ('C.UTF-8', 'de_DE'), True),
+                (None, ('C.UTF-8',), True)):
+            for value in values:
+                for name in ('LC_ALL', 'LC_CTYPE', 'LANG'):
+                    self.assertEqual(self.mixin(encoding=encoding)._spindle_starts_otherwise({name: value}), wanted, (encoding, name, value))
+        self.assertFalse(self.mixin()._spindle_starts_otherwise({'LC_TIME': 'de_DE'}))
+
+
+class HomesTest(unittest.TestCase):
+    def home(self, path='~', sudoable=True, become=None, user=None, **hello):
+        made = object.__new__(action_mixin.ActionMixin)
+        made._connection = mock.Mock(become=become)
+        made._connection.spindle.context.return_value.hello = hello
+        made._spindle_bare = lambda: False
+        made.get_become_option = lambda name, default=None: become
+        made._get_remote_user = lambda: user
+        return made._remote_expand_user(path, sudoable)
+
+    def test_a_name_counts_more_than_the_environment(self):
+        self.assertEqual(self.home(home='/root', env_home='/work'), '/work')
+        self.assertEqual(self.home('~/x', home='/root', env_home='/work/'), '/work/x')
+        self.assertEqual(self.home(home='/root', env_home='/work', user='root'), '/root')
+        self.assertEqual(self.home(home='/root', env_home='/work', become='root'), '/root')
+        self.assertEqual(self.home(home='/root', env_home='/work', become='root', sudoable=False), '/work')
+        self.assertEqual(self.home(home='/root', env_home=None), '/root')
+        self.assertEqual(self.home(home='/root'), '/root')
+        self.assertEqual(self.home(home='/', user='x'), '/')
+        self.assertEqual(self.home('~/x', home='/', user='x'), '/x')
+        self.assertEqual(self.home('x'), 'x')
