@@ -55,8 +55,10 @@ func TestTasksAheadSeeTheControllersFilesChange(t *testing.T) {
 			c.Write(t, env.PlayDir+"/own.j2", "first\n", 0o644)
 			c.Write(t, env.PlayDir+"/old.yml", "x: old\n", 0o644)
 			c.InstallSpindle(t)
-			r := c.Play(t, env.Play{Strategy: "mitogen_linear", Playbook: "own.yml",
-				Inventory: "own ansible_host=127.0.0.1 ansible_port=2222 ansible_user=" + env.Operator + " ansible_python_interpreter=/usr/bin/python3\n"})
+			r := c.Play(t, env.Play{
+				Strategy: "mitogen_linear", Playbook: "own.yml",
+				Inventory: "own ansible_host=127.0.0.1 ansible_port=2222 ansible_user=" + env.Operator + " ansible_python_interpreter=/usr/bin/python3\n",
+			})
 			if r.Code != 0 {
 				t.Fatalf("play: %v", r)
 			}

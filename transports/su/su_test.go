@@ -106,7 +106,8 @@ func TestRefusals(t *testing.T) {
 		{"an account without password", &becometest.As{User: from}, map[string]any{"username": locked, "password": becometest.Secret}, textIncorrect},
 		{"empty password", &becometest.As{User: from}, map[string]any{"username": to, "password": ""}, textIncorrect},
 		{
-			"a shell that lets nobody in, without a word", &becometest.As{User: from}, map[string]any{"username": to, "password": becometest.Secret, "su_args": []string{"-s", "/bin/false"}},
+			"a shell that lets nobody in, without a word", &becometest.As{User: from},
+			map[string]any{"username": to, "password": becometest.Secret, "su_args": []string{"-s", "/bin/false"}},
 			"su password is incorrect, or the account's shell ended without a word",
 		},
 		{"unknown user", &becometest.As{User: from}, map[string]any{"username": "no-such-user"}, "su: user no-such-user does not exist"},
