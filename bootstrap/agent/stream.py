@@ -195,7 +195,7 @@ class Sink(object):
         self.grant()
 
     def grant(self):
-        if self.owed >= self.window // 4 and not self.eof:
+        if self.owed >= min(self.window // 4, WINDOW_INITIAL) and not self.eof:  # on a very slow line nothing else tells that anything comes
             self.job.link.send(CREDIT, self.job.id, (self.channel, self.owed))
             self.granted += self.owed
             self.owed = 0

@@ -401,29 +401,32 @@ class ActionMixin(ActionBase):
         session = self._connection.spindle
         return session.run_ops(ops, session.context(sudoable))
 
+    def _spindle_path(self, path):
+        return self._connection.spindle.absolute(compat.plain(path))
+
     def _remote_file_exists(self, path):
         if self._spindle_bare():
             return super(ActionMixin, self)._remote_file_exists(path)
-        found, error = self._spindle_ops([{'op': 'exists', 'path': compat.plain(path)}], True)
+        found, error = self._spindle_ops([{'op': 'exists', 'path': self._spindle_path(path)}], True)
         return error is None and bool(found[0])
 
     def _remote_chmod(self, paths, mode, sudoable=False):
         if self._spindle_bare():
             return super(ActionMixin, self)._remote_chmod(paths, mode, sudoable)
         mode = mode if isinstance(mode, int) else compat.plain(mode)
-        return shell_result(self._spindle_ops([files.chmod(compat.plain(path), mode) for path in paths], True)[1])
+        return shell_result(self._spindle_ops([files.chmod(self._spindle_path(path), mode) for path in paths], True)[1])
 
     def _remote_chown(self, paths, user, sudoable=False):
         if self._spindle_bare():
             return super(ActionMixin, self)._remote_chown(paths, user, sudoable)
         return shell_result(self._spindle_ops(
-            [files.chown(compat.plain(path), user=compat.plain(user)) for path in paths], True)[1])
+            [files.chown(self._spindle_path(path), user=compat.plain(user)) for path in paths], True)[1])
 
     def _remote_chgrp(self, paths, group, sudoable=False):
         if self._spindle_bare():
             return super(ActionMixin, self)._remote_chgrp(paths, group, sudoable)
         return shell_result(self._spindle_ops(
-            [files.chown(compat.plain(path), group=compat.plain(group)) for path in paths], True)[1])
+            [files.chown(self._spindle_path(path), group=compat.plain(group)) for path in paths], True)[1])
 
     def _remote_expand_user(self, path, sudoable=True, pathsep=None):
         if not path.startswith('~'):

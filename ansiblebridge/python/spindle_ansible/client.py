@@ -151,7 +151,7 @@ class Client(object):
             raise ClientError('the connection was dropped')
         done = False
         try:
-            result = self._collect(call_id, None, None)
+            result = self._collect(call_id, None)
             done = True
             return result
         except (OSError, wire.ProtocolError) as e:
@@ -228,16 +228,15 @@ class Client(object):
         if not inline:
             flags |= wire.MORE
         self._dispatch(call_id, op, context, head, parts if inline else (), closure, timeout_ms, flags)
-        early = None
+        call = None
+        if not noreply:
+            call = self._open[call_id] = _Open()
         if not inline:
-            early = self._pour(call_id, parts, limit)
-        if noreply:
-            return None
-        self._open[call_id] = _Open()
-        return self._collect(call_id, limit, early)
+            self._pour(call_id, call, parts, limit)
+        return self._collect(call_id, limit) if call else None
 
-    def _pour(self, call_id, parts, limit):
-        """Send a large input against credit. An answer that comes early ends it, and is returned."""
+    def _pour(self, call_id, call, parts, limit):
+        """Send a large input against credit, and take in what comes of it meanwhile: who reads it may want to write first. An answer ends it."""
         window = wire.WINDOW_INITIAL
         for part in parts:
             view = memoryview(part)
@@ -245,26 +244,24 @@ class Client(object):
             while at < len(view):
                 while window <= 0:
                     kind, frame_id, header, body = self._read(limit)
-                    if frame_id != call_id:
-                        self._take(call_id, kind, frame_id, header, body)
-                    elif kind == wire.CREDIT and header[0] == 0:
+                    if frame_id == call_id and kind == wire.CREDIT and header[0] == 0:
                         window += header[1]
                     else:
-                        return kind, frame_id, header, body
+                        self._take(call_id, kind, frame_id, header, body)
+                    if call and call.result:
+                        return
                 piece = view[at:at + min(window, wire.CHUNK_MAX)]
                 at += len(piece)
                 window -= len(piece)
                 self._send(wire.pack_head(wire.DATA, call_id, (0,), len(piece)), piece)
         self._send(wire.pack(wire.EOF, call_id, (0,)))
-        return None
 
-    def _collect(self, call_id, limit, frame):
+    def _collect(self, call_id, limit):
         """Read until the call's RESULT."""
         call = self._open[call_id]
         self._grant(call_id, call)
         while call.result is None:
-            self._take(call_id, *(frame or self._read(limit)))
-            frame = None
+            self._take(call_id, *self._read(limit))
         del self._open[call_id]
         return call.result
 

@@ -20,6 +20,7 @@ from spindle_ansible import files
 from spindle_ansible import methods
 from spindle_ansible import runtime
 from spindle_ansible import session as session_mod
+from spindle_ansible import settings
 from spindle_ansible import sources
 from spindle_ansible import texts
 
@@ -124,7 +125,9 @@ class Connection(ConnectionBase):
         session = self.spindle
         context = session.context(sudoable, bare=True)
         ssh = self.spindle_method == 'ssh'  # stock Ansible has a terminal there, and with no other connection
-        emulate_tty = ssh and sudoable and not in_data and not session.no_tty
+        wanted = sources.option(self, 'use_tty')
+        tty = wanted is None or settings.truth(wanted)
+        emulate_tty = ssh and tty and sudoable and not in_data and not session.no_tty
         if not isinstance(cmd, bytes):
             cmd = compat.plain(u'%s' % (cmd,))  # raw without a command is None, and runs that
         accounts.make_way_for_command(session, cmd)
@@ -139,7 +142,7 @@ class Connection(ConnectionBase):
             meta['cwd'] = mitogen_chdir
         parts = [to_bytes(in_data)] if in_data else []
         result = session.call('exec', context, meta=meta, parts=parts)
-        if not ssh:
+        if not (ssh and tty):
             return result.exit_status, result.out, result.err
         farewell = texts.HANGUP % (self._play_context.remote_addr,)
         ending = b'\r\n' if emulate_tty else b'\n'
@@ -154,7 +157,7 @@ class Connection(ConnectionBase):
             raise AnsibleFileNotFound(texts.NO_SUCH_FILE % (in_path,))
         if not stat.S_ISREG(st.st_mode):
             raise IOError(texts.NOT_REGULAR % (in_path,))
-        out_path = _text(out_path)
+        out_path = self.spindle.absolute(_text(out_path))
         if st.st_size <= texts.SMALL_FILE and not self.spindle.is_bare():
             with open(b_path, 'rb') as f:
                 content = f.read(texts.SMALL_FILE + 1)
@@ -165,9 +168,10 @@ class Connection(ConnectionBase):
 
     def put_data(self, out_path, data, mode=None, utimes=None):
         """Send content as a file."""
+        out_path = self.spindle.absolute(_text(out_path))
         if len(data) <= texts.SMALL_FILE and not self.spindle.is_bare():
             content = bytes(data)
-            self.spindle.queue_op(files.write(_text(out_path), content, mode, utimes), content)
+            self.spindle.queue_op(files.write(out_path, content, mode, utimes), content)
             return
         fd, path = tempfile.mkstemp(dir=session_mod.local_temp())
         try:
@@ -175,7 +179,7 @@ class Connection(ConnectionBase):
                 f.write(data)
             if utimes is not None:
                 os.utime(path, utimes)
-            self._put_large(path, _text(out_path), 0o600 if mode is None else mode, utimes is not None)
+            self._put_large(path, out_path, 0o600 if mode is None else mode, utimes is not None)
         finally:
             os.unlink(path)
 
@@ -198,7 +202,7 @@ class Connection(ConnectionBase):
         dest = os.path.abspath(_text(out_path))
         if os.path.islink(dest):  # it is written through, and may lead to what is yet to be made
             dest = os.path.realpath(dest)
-        session.call('get', context, meta={'src': _text(in_path), 'dest': dest})
+        session.call('get', context, meta={'src': session.absolute(_text(in_path)), 'dest': dest})
 
     def reset(self):
         """End this host's connection, whoever uses it; the next use makes a new one."""

@@ -10,7 +10,7 @@ from spindle_ansible import action_mixin
 
 
 class _Gone(Exception):
-    """The file was no longer what it had been when the action looked at it."""
+    """The file is none, or no longer what it had been when the action looked at it."""
 
 
 class _WithoutBecome(object):
@@ -42,6 +42,15 @@ class _WithoutBecome(object):
 class FetchMixin(action_mixin.ActionMixin):
     """Goes in front of everything else of the fetch action."""
 
+    _spindle_directory = False
+
+    def _execute_remote_stat(self, *args, **kwargs):
+        found = super(FetchMixin, self)._execute_remote_stat(*args, **kwargs)
+        if isinstance(self._connection, _WithoutBecome) and found.get('isdir'):
+            self._spindle_directory = True  # 2.10 lets nothing through that is raised here
+            raise _Gone  # slurp has words of its own for a directory
+        return found
+
     def run(self, tmp=None, task_vars=None):
         """Fetch, as if there were no become; it is in the connection's target already.
 
@@ -61,7 +70,7 @@ class FetchMixin(action_mixin.ActionMixin):
         finally:
             self._connection = real
             self._task.args = args
-        if result is None:
+        if result is None or self._spindle_directory:
             return super(FetchMixin, self).run(tmp, task_vars)
         if 'remote_checksum' in result:
             result['remote_checksum'] = result['checksum']

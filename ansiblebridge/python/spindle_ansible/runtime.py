@@ -26,7 +26,10 @@ def enter():
     """A strategy of ours begins to run. Raises Unavailable where there is nothing to run with."""
     global _mux, _active
     if _mux is None:
-        _mux = mux_mod.Multiplexer(mux_mod.find_binary())
+        try:
+            _mux = mux_mod.Multiplexer(mux_mod.find_binary())
+        except OSError as e:  # no more descriptors, say
+            raise mux_mod.Unavailable('the multiplexer cannot be started: %s.' % (e.strerror or e))
     _active += 1
 
 

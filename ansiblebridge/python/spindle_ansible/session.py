@@ -341,6 +341,14 @@ class Session(object):
         """Whether tasks run on the controller itself."""
         return self.connection.spindle_method == 'local' and not self.variables.get('mitogen_via')
 
+    def absolute(self, path):
+        """A path on the target as Ansible has it: over `local` those that are relative begin at the play book's directory."""
+        if self.connection.spindle_method == 'local' and not path.startswith(('/', '~')):
+            self._settle()
+            if self.basedir and self.here():
+                return os.path.join(compat.plain(self.basedir), path)
+        return path
+
     def environment(self):
         """What a local task must see differently from the multiplexer that started its agent."""
         if not self.here():

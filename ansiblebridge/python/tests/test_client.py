@@ -66,6 +66,27 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(b''.join(got), content)
         self.assertGreaterEqual(state['worst'], 0)
 
+    def test_output_that_comes_during_a_large_input_is_taken_in(self):
+        total = 2 << 20
+        state = {'got': 0, 'credit': 0}
+
+        def handler(peer, kind, id, header, body):
+            if kind == wire.DATA:
+                state['got'] += len(body)
+                if state['got'] == wire.WINDOW_INITIAL:  # no more of it comes before what it leads to is taken
+                    for _ in range(2):
+                        peer.send(wire.DATA, id, (1,), b'o' * wire.CHUNK_MAX)
+            elif kind == wire.CREDIT:
+                state['credit'] += header[1]
+                if state['credit'] >= 2 * wire.CHUNK_MAX and state['got'] < total:
+                    peer.send(wire.CREDIT, id, (0, total))
+                    state['credit'] = -1 << 40
+            elif kind == wire.EOF:
+                peer.result(id, b'end')
+        client = self.serve(handler)
+        result = client.call('exec', parts=[b'x' * total], seconds=20)
+        self.assertEqual((state['got'], len(result.out), result.out[-3:]), (total, 2 * wire.CHUNK_MAX + 3, b'end'))
+
     def test_an_early_answer_ends_a_large_input(self):
         def handler(peer, kind, id, header, body):
             if kind == wire.CALL:
