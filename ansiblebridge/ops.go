@@ -151,6 +151,7 @@ func (s *session) onAcquired(ctx actor.Context, m *connections.Acquired) {
 		if s.contexts[c.Name] == nil || !s.contexts[c.Name].Equal(c.Interpreter) {
 			s.contexts[c.Name] = c.Interpreter
 			ctx.Watch(c.Interpreter)
+			s.watched[c.Interpreter.Id] = c.Interpreter
 		}
 		return contextReply{Context: c.Name, Path: c.Interpreter.Id, Hello: c.Facts, How: c.How, Why: c.Why}
 	}

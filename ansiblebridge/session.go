@@ -35,6 +35,7 @@ type session struct {
 	leaving  bool                  // BYE is on its way out; nothing more is taken in
 	open     map[uint32]*actor.PID // calls by the client's id; nil while a service works on it
 	contexts map[string]*actor.PID // interpreters by context name
+	watched  map[string]*actor.PID // interpreters that know of this session, by id: also those that no context has any more
 	windows  map[uint32]int        // input credit that the client still has, by id
 	long     map[uint32]*longReply // answers of this session's own that are too large for one frame
 	bytesIn  uint64
@@ -47,7 +48,7 @@ func sessionSpec(cfg *Config, name string, conn *net.UnixConn) actors.Spec {
 	return actors.Spec{Kind: "session", Name: "session:" + name, New: func() actor.Actor {
 		return &session{
 			cfg: cfg, name: name, conn: conn,
-			open: map[uint32]*actor.PID{}, contexts: map[string]*actor.PID{}, windows: map[uint32]int{}, long: map[uint32]*longReply{},
+			open: map[uint32]*actor.PID{}, contexts: map[string]*actor.PID{}, watched: map[string]*actor.PID{}, windows: map[uint32]int{}, long: map[uint32]*longReply{},
 		}
 	}}
 }
@@ -92,6 +93,7 @@ func (s *session) Receive(ctx actor.Context) {
 	case *blobs.Missing:
 		s.onMissing(m)
 	case *actor.Terminated:
+		delete(s.watched, m.Who.Id)
 		// The engine lets this overtake what is queued, and a finished call's answer may be: look at it behind those.
 		ctx.Send(ctx.Self(), &interpreterGone{who: m.Who})
 	case *interpreterGone:
@@ -121,7 +123,7 @@ func (s *session) onFrame(ctx actor.Context, m *frames.In) {
 	case wire.Call:
 		s.onCall(ctx, f.ID, h, f.Body)
 	case wire.Cancel:
-		s.toCall(ctx, f.ID, &tree.Abort{Key: f.ID, Reason: h.Reason})
+		s.toCall(ctx, f.ID, &tree.Abort{Key: f.ID, Reason: wire.Clip(h.Reason)})
 	case wire.Data:
 		s.onInput(ctx, f.ID, h, f.Body)
 	case wire.EOF:
@@ -168,7 +170,7 @@ func (s *session) describe(ctx actor.Context) {
 func (s *session) protocolError(ctx actor.Context, text string) {
 	s.cfg.Logger.Warn("protocol error", zap.String("path", ctx.Self().Id), zap.String("text", text))
 	s.leaving = true
-	s.out.Push(wire.Frame{Header: wire.Bye{Reason: text}})
+	s.out.Push(wire.Frame{Header: wire.Bye{Reason: wire.Clip(text)}})
 	actors.After(ctx, byeGrace, &leaveLate{})
 }
 
@@ -227,6 +229,7 @@ func (s *session) finish(id uint32, r wire.Result, body []byte) {
 	delete(s.open, id)
 	delete(s.windows, id)
 	delete(s.long, id)
+	r.Text = wire.Clip(r.Text) // one that no header can carry would end the session
 	s.out.Push(wire.Frame{ID: id, Header: r, Body: body})
 }
 
@@ -274,6 +277,9 @@ func (s *session) onStopping(ctx actor.Context) {
 		if pid != nil {
 			ctx.Request(pid, &tree.Abort{Key: id, Reason: "the worker is gone"})
 		}
+	}
+	for _, pid := range s.watched { // they would keep the session for as long as they live
+		ctx.Unwatch(pid)
 	}
 	ctx.Send(s.cfg.Connections, &connections.Forget{Requester: ctx.Self()})
 	s.out.Close()

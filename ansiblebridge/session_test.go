@@ -38,6 +38,7 @@ type mux struct {
 	t      *testing.T
 	sys    *actors.System
 	socket string
+	cfg    *Config
 	wg     sync.WaitGroup
 	play   func(*treetest.FarEnd)
 }
@@ -70,7 +71,8 @@ func newMux(t *testing.T, play func(*treetest.FarEnd)) *mux {
 			return d, nil
 		}, "local": local.Factory},
 	}))
-	spawn(Spec(&Config{Logger: zap.NewNop(), Listener: l, Connections: conns, Blobs: b, Tree: root, Census: m.sys.Census(), Version: "test"}))
+	m.cfg = &Config{Logger: zap.NewNop(), Listener: l, Connections: conns, Blobs: b, Tree: root, Census: m.sys.Census(), Version: "test"}
+	spawn(Spec(m.cfg))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()

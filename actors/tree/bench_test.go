@@ -96,7 +96,7 @@ func (c *client) Receive(ctx actor.Context) {
 		ctx.Send(ctx.Self(), &gone{m}) // behind what was sent before it: the engine lets it overtake
 	case *gone:
 		c.mail <- m.m
-	case *HopReady, *HopFailed, *Done, *Output, *InputCredit, *actors.Failed:
+	case *HopReady, *HopFailed, *Done, *Output, *InputCredit, *tripMeasured, *actors.Failed:
 		c.mail <- m
 	}
 }

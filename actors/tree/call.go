@@ -34,6 +34,9 @@ type call struct {
 // input starts with.
 const creditLeast = wire.WindowInitial / 8
 
+// emptyData is what agents never send: it takes no credit, so there could be any number of it.
+const emptyData = "DATA without content"
+
 // callLost ends a call whose link is gone.
 type callLost struct{ result wire.Result }
 
@@ -91,6 +94,10 @@ func (c *call) onFrame(ctx actor.Context, f wire.Frame) {
 	case wire.Data:
 		if h.Channel < 1 || h.Channel > 2 || len(f.Body) > c.window[h.Channel] {
 			ctx.Send(ctx.Parent(), &violation{text: "DATA without credit"})
+			return
+		}
+		if len(f.Body) == 0 {
+			ctx.Send(ctx.Parent(), &violation{text: emptyData})
 			return
 		}
 		c.window[h.Channel] -= len(f.Body)

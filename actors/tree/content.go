@@ -21,6 +21,7 @@ func (p *interpreter) onFetched(ctx actor.Context, m *Fetched) {
 	if len(p.loads) == 1 {
 		p.load(ctx)
 	}
+	p.leaveIfIdle(ctx)
 }
 
 // load asks for what the agent lacks of the closure in front, and goes on to the next if that is nothing.
@@ -130,6 +131,7 @@ func (p *interpreter) onLoaded(ctx actor.Context, m *Loaded) {
 		p.give(wire.Blob{Digest: b.Digest, Size: b.Size, Encoding: b.Encoding}, b.Content)
 	}
 	p.load(ctx)
+	p.leaveIfIdle(ctx)
 }
 
 // give sends a blob to the agent, once.
@@ -164,6 +166,7 @@ func (p *interpreter) onUnknown(ctx actor.Context, m *Unknown) {
 		p.loads = p.loads[1:]
 		p.load(ctx)
 	}
+	p.leaveIfIdle(ctx)
 }
 
 // onFetchFailed answers everything that waits for content when the blobs service could not be asked.
@@ -175,4 +178,5 @@ func (p *interpreter) onFetchFailed(ctx actor.Context, m *actors.Failed) {
 			answer(ctx, w.sender, w.invoke.Key, wire.Result{Status: wire.StatusFault, Text: m.Error()})
 		}
 	}
+	p.leaveIfIdle(ctx)
 }

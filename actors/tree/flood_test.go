@@ -1,7 +1,10 @@
 package tree
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -105,5 +108,62 @@ func TestLargeInputOfACallKeepsTheAgentsWindow(t *testing.T) {
 		default:
 			t.Fatalf("got %T", d)
 		}
+	}
+}
+
+// Nothing that costs no credit may come in any number.
+func TestDataWithoutContentIsAProtocolError(t *testing.T) {
+	for name, m := range map[string]any{
+		"call": &Invoke{Key: 1, Call: wire.Call{Op: "exec"}},
+		"get":  &Get{Key: 1, Src: "/src", Dest: filepath.Join(t.TempDir(), "dest")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, Heartbeat{})
+			hop := b.open(b.tree, "ssh:web1", func(f *treetest.FarEnd) {
+				id := f.Next().ID
+				f.Send(id, wire.Data{Channel: wire.ChannelOut}, nil)
+				treetest.UntilGone(f)
+			})
+			b.say(hop.Interpreter, m)
+			if d := expect[*Done](b); d.Result.Status != wire.StatusUnreachable || !strings.Contains(d.Result.Text, "protocol error: "+emptyData) {
+				t.Errorf("%+v", d.Result)
+			}
+		})
+	}
+}
+
+// However small the pieces of a file are, credit for them comes in portions; and what is held back of it stalls nobody.
+func TestGetReturnsCreditInPortions(t *testing.T) {
+	b := newBench(t, Heartbeat{})
+	content := bytes.Repeat([]byte("0123456789"), 500_000)
+	said := fmt.Appendf(nil, `{"size":%d,"mode":384,"mtime":1,"atime":1}`+"\n%s%s", len(content), content, sumOf(content))
+	hop := b.open(b.tree, "ssh:web1", func(f *treetest.FarEnd) {
+		const piece = 10_000
+		id, window := f.Next().ID, wire.WindowInitial
+		for rest := said; len(rest) > 0; {
+			n := min(piece, len(rest))
+			for window < n {
+				c, ok := f.Next().Header.(wire.Credit)
+				if !ok {
+					return
+				}
+				if c.Bytes < creditLeast {
+					t.Errorf("credit of %d, want at least %d", c.Bytes, creditLeast)
+				}
+				window += c.Bytes
+			}
+			f.Send(id, wire.Data{Channel: wire.ChannelOut}, rest[:n])
+			rest, window = rest[n:], window-n
+		}
+		f.Send(id, wire.Result{}, nil)
+		treetest.UntilGone(f)
+	})
+	dest := filepath.Join(t.TempDir(), "dest")
+	b.say(hop.Interpreter, &Get{Key: 1, Src: "/src", Dest: dest})
+	if d := expect[*Done](b); d.Result != (wire.Result{}) {
+		t.Errorf("%+v", d.Result)
+	}
+	if got, err := os.ReadFile(dest); !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, want %d: %v", len(got), len(content), err)
 	}
 }

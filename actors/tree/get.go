@@ -22,6 +22,7 @@ type get struct {
 
 	file   *fileLander
 	window int
+	owed   int          // credit for what has been written that the agent has not been told of yet
 	result *wire.Result // the agent's, while the pump still writes
 	closed bool
 }
@@ -45,8 +46,7 @@ func (t *get) Receive(ctx actor.Context) {
 	case *agentFrame:
 		t.onFrame(ctx, m.frame)
 	case *stored:
-		t.window += m.bytes
-		t.send(ctx, wire.Credit{Channel: 1, Bytes: m.bytes}, nil)
+		t.onStored(ctx, m)
 	case *landed:
 		t.onLanded(ctx, m)
 	case *actors.PumpDone:
@@ -89,6 +89,10 @@ func (t *get) onFrame(ctx actor.Context, f wire.Frame) {
 			ctx.Send(ctx.Parent(), &violation{text: "DATA without credit"})
 			return
 		}
+		if len(f.Body) == 0 {
+			ctx.Send(ctx.Parent(), &violation{text: emptyData})
+			return
+		}
 		t.window -= len(f.Body)
 		t.store(ctx, f.Body)
 	case wire.Result:
@@ -101,6 +105,16 @@ func (t *get) onFrame(ctx actor.Context, f wire.Frame) {
 		t.closed = true
 		t.file.end()
 	}
+}
+
+// onStored returns credit in portions that pay, however small the pieces are. What is held back is little of a bulk window, so the agent can go on.
+func (t *get) onStored(ctx actor.Context, m *stored) {
+	if t.owed += m.bytes; t.owed < creditLeast || t.closed {
+		return
+	}
+	t.window += t.owed
+	t.send(ctx, wire.Credit{Channel: 1, Bytes: t.owed}, nil)
+	t.owed = 0
 }
 
 func (t *get) store(ctx actor.Context, data []byte) {

@@ -2,6 +2,7 @@ package tree
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -37,14 +38,48 @@ func (h Heartbeat) Silence() time.Duration {
 // heart counts an interpreter's unanswered questions. Anything that the agent sends is a sign of life.
 type heart struct {
 	missed int
-	rtt    time.Duration
 	least  time.Duration // the shortest that was ever measured
 	asking []*actor.PID  // who wants to know it
+	since  time.Time     // what stamps count from: the wall clock may be set back
+	stamps []int64       // of the questions that may still be answered
 }
+
+// stampsMost bounds the questions that an answer is taken for. An agent that answers none, but says other things, lives on.
+const stampsMost = 64
 
 type beatTick struct{}
 
 func (h *heart) heard() { h.missed = 0 }
+
+// ask makes a question.
+func (h *heart) ask() wire.Frame {
+	if h.since.IsZero() {
+		h.since = time.Now()
+	}
+	if len(h.stamps) == stampsMost {
+		h.stamps = slices.Delete(h.stamps, 0, 1)
+	}
+	stamp := int64(time.Since(h.since))
+	h.stamps = append(h.stamps, stamp)
+	return wire.Frame{Header: wire.Ping{Stamp: stamp}}
+}
+
+// answered measures by an answer, and says whether it is one to any question.
+func (h *heart) answered(stamp int64) bool {
+	i := slices.Index(h.stamps, stamp)
+	if i < 0 {
+		return false
+	}
+	h.stamps = slices.Delete(h.stamps, 0, i+1) // the link keeps the order
+	trip := time.Since(h.since) - time.Duration(stamp)
+	if trip <= 0 {
+		return false
+	}
+	if h.least == 0 || trip < h.least {
+		h.least = trip
+	}
+	return true
+}
 
 func (p *interpreter) startBeat(ctx actor.Context) {
 	actors.After(ctx, p.cfg.Heartbeat.Every(), &beatTick{})
@@ -60,7 +95,7 @@ func (p *interpreter) onBeat(ctx actor.Context) {
 		return
 	}
 	p.beat.missed++
-	p.push(wire.Frame{Header: wire.Ping{Stamp: time.Now().UnixNano()}})
+	p.push(p.beat.ask())
 	p.startBeat(ctx)
 }
 
@@ -68,7 +103,7 @@ func (p *interpreter) onBeat(ctx actor.Context) {
 func (p *interpreter) onMeasureTrip(who *actor.PID) {
 	if who != nil && !p.lost {
 		p.beat.asking = append(p.beat.asking, who)
-		p.push(wire.Frame{Header: wire.Ping{Stamp: time.Now().UnixNano()}})
+		p.push(p.beat.ask())
 	}
 }
 
@@ -77,9 +112,8 @@ func (p *interpreter) onPing(ctx actor.Context, m wire.Ping) {
 		p.onLost(ctx, errors.New("protocol error: the agent sent a PING that is no answer"))
 		return
 	}
-	p.beat.rtt = time.Duration(time.Now().UnixNano() - m.Stamp)
-	if p.beat.least == 0 || p.beat.rtt < p.beat.least {
-		p.beat.least = p.beat.rtt
+	if !p.beat.answered(m.Stamp) {
+		return
 	}
 	for _, pid := range p.beat.asking {
 		ctx.Send(pid, &tripMeasured{trip: p.beat.least})

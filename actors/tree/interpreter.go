@@ -70,6 +70,7 @@ type interpreter struct {
 	beat     heart
 	retiring bool
 	draining bool
+	grace    *actors.Timer // of the half of draining that it is in
 	goodbye  bool
 	lost     bool
 	bytesIn  uint64
@@ -248,8 +249,9 @@ func (p *interpreter) onInvoke(ctx actor.Context, m *Invoke, sender *actor.PID) 
 	}
 	if m.Call.HasClosure && !p.complete[m.Call.Closure] {
 		c := m.Call.Closure
-		p.fetching[c] = append(p.fetching[c], waiting{m, sender})
-		if len(p.fetching[c]) == 1 {
+		queue, asked := p.fetching[c] // which may be empty: see abortWaiting
+		p.fetching[c] = append(queue, waiting{m, sender})
+		if !asked {
 			ctx.Request(p.cfg.Blobs, &Fetch{Closure: c})
 		}
 		return
@@ -507,7 +509,7 @@ func (p *interpreter) onDrain(ctx actor.Context, m *Drain) {
 	}
 	p.draining = true
 	p.describe(ctx)
-	actors.After(ctx, drainGrace, &drainTick{})
+	p.grace = actors.After(ctx, drainGrace, &drainTick{})
 	for _, c := range p.hopsBelow(ctx) {
 		ctx.Send(c, m)
 	}
@@ -530,9 +532,15 @@ func (p *interpreter) leaveIfAlone(ctx actor.Context) {
 	if !p.draining || p.goodbye || len(p.hopsBelow(ctx)) > 0 {
 		return
 	}
+	p.sayBye(ctx)
+}
+
+// sayBye begins the second half of draining, which has its whole grace whatever is left of the first one's.
+func (p *interpreter) sayBye(ctx actor.Context) {
 	p.goodbye = true
 	p.push(wire.Frame{Header: wire.Bye{Reason: "drain"}})
-	actors.After(ctx, drainGrace, &drainTick{})
+	p.grace.Stop()
+	p.grace = actors.After(ctx, drainGrace, &drainTick{})
 }
 
 // onDrainTick is the deadline of each half of draining: first for what is below, then for the agent itself.
@@ -541,9 +549,7 @@ func (p *interpreter) onDrainTick(ctx actor.Context) {
 		p.onLost(ctx, errors.New("the agent did not end in time"))
 		return
 	}
-	p.goodbye = true
-	p.push(wire.Frame{Header: wire.Bye{Reason: "drain"}})
-	actors.After(ctx, drainGrace, &drainTick{})
+	p.sayBye(ctx)
 }
 
 func (p *interpreter) onTerminated(ctx actor.Context, m *actor.Terminated) {
