@@ -16,7 +16,7 @@ import (
 //
 //	state     accepts                              leaves by
 //	dialing   dialed, Expect, Fetched, Loaded,     dialed → ready, bare or gone; Drain → gone
-//	          Drain
+//	          Drain, Retire
 //	ready     linkLost, Drain, Retire,             linkLost → gone; Drain → draining
 //	          Terminated(child)
 //	bare      as ready                             as ready
@@ -32,6 +32,7 @@ type hop struct {
 	interp *actor.PID // or shell
 	// reported is set once Report has been told how the dial ended.
 	reported bool
+	retire   *Retire       // was asked for while it was dialing; nil if it was not
 	behind   *behind       // for what the agent is sent before it has said HELLO; nil if nothing is, or it has
 	expected []wire.Digest // what that is: a bundle, and what is in it; nil if nobody has said
 }
@@ -72,7 +73,7 @@ func (h *hop) Receive(ctx actor.Context) {
 	case *Drain:
 		h.onDrain(ctx, m)
 	case *Retire:
-		if h.interp != nil {
+		if h.retire = m; h.interp != nil {
 			ctx.Send(h.interp, m)
 		}
 	case *actor.Terminated:
@@ -161,6 +162,9 @@ func (h *hop) up(ctx actor.Context, state string, m *HopReady) {
 	h.reported = true
 	m.Key, m.Hop = h.spec.Key, ctx.Self()
 	ctx.Send(h.report, m)
+	if h.retire != nil {
+		ctx.Send(h.interp, h.retire) // what is above waits for that
+	}
 }
 
 func (h *hop) onDrain(ctx actor.Context, m *Drain) {

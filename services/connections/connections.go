@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
+	"strconv"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
@@ -44,7 +46,7 @@ type entry struct {
 	key     string // of the hop
 	bare    bool   // it has no agent
 	passage bool   // others have been led through it
-	parent  string // name of the entry that it starts from; empty for first hops
+	above   *entry // the one that it starts from, which may have lost its name to another one; nil for first hops
 	from    string // PID id of the interpreter that it starts from
 	become  bool
 	state   state
@@ -58,10 +60,26 @@ type entry struct {
 	used    uint64 // when it was last asked for, by the service's clock
 }
 
-// standing is what a hop that is ready was for; it outlives its entry when that is replaced.
-type standing struct {
-	name   string
-	interp string // PID id
+func (e *entry) name() string {
+	if e.bare {
+		return bareName(e.key)
+	}
+	return e.key
+}
+
+// going says that nothing new may start from it or join it.
+func (e *entry) going() bool {
+	return e.state == closing || e.above != nil && e.above.state == closing
+}
+
+// behind says whether an entry is another one, or starts from it at whatever distance.
+func (e *entry) behind(other *entry) bool {
+	for ; e != nil; e = e.above {
+		if e == other {
+			return true
+		}
+	}
+	return false
 }
 
 // request is one Acquire on its way outwards.
@@ -73,18 +91,19 @@ type request struct {
 	bare   bool     // an account without an agent will do
 	boot   bool     // but an agent is tried first
 	login  int      // the hop that leads to the last host; those behind it change the account there
-	way    []string // the entry for each hop, as far as it has come
+	way    []*entry // for each hop, as far as it has come
 }
 
 type connections struct {
 	cfg        *Config
 	secret     []byte
 	entries    map[string]*entry   // by name: the hop's key, or bareName of it
-	byPID      map[string]standing // by hop PID id
+	dials      map[string]*entry   // that are dialing, by what the hop is told to call itself
+	byPID      map[string]*entry   // that have a hop, by its PID id
 	resets     map[string][]func() // hop PID id → what to do when it is gone
 	pythonless map[string]bool     // hops, by key, that had no Python when one was to be led through them
 	pinned     map[string]*pins    // by requester's PID id
-	parting    []parting           // given up, and still held by somebody
+	parting    []*entry            // given up, and still held by somebody
 	clock      uint64
 	tickets    map[string]ticket   // by the last hop's key
 	meant      map[string]string   // what stands behind the settings of a first hop, by those settings; both as keyed digests
@@ -104,7 +123,7 @@ func Spec(cfg *Config) actors.Spec {
 		return &connections{
 			cfg: cfg, secret: secret, pinned: map[string]*pins{}, tickets: map[string]ticket{},
 			meant: map[string]string{}, unread: map[string][]unread{},
-			entries: map[string]*entry{}, byPID: map[string]standing{}, resets: map[string][]func(){}, pythonless: map[string]bool{},
+			entries: map[string]*entry{}, dials: map[string]*entry{}, byPID: map[string]*entry{}, resets: map[string][]func(){}, pythonless: map[string]bool{},
 		}
 	}}
 }
@@ -140,7 +159,7 @@ func (s *connections) onAcquire(ctx actor.Context, sender *actor.PID, m *Acquire
 	}
 	r := &request{
 		key: m.Key, sender: sender, holder: m.Holder, hops: hops, bare: m.Bare, boot: m.Boot, login: len(hops) - 1,
-		way: make([]string, len(hops)),
+		way: make([]*entry, len(hops)),
 	}
 	for r.login > 0 && hops[r.login].Become {
 		r.login--
@@ -246,13 +265,14 @@ func identity(r HopRequest) ([]byte, error) {
 
 // advance moves a request outwards as far as what stands allows.
 func (s *connections) advance(ctx actor.Context, r *request) {
+	clear(r.way) // it may lead elsewhere now
 	for i := range r.hops {
 		name, bare := s.wanted(r, i)
 		e := s.entries[name]
-		if e == nil || e.state == closing {
+		if e == nil || e.going() {
 			e = s.start(ctx, r, i, name, bare)
 		}
-		r.way[i] = name
+		r.way[i] = e
 		e.passage = e.passage || i < r.login
 		if e.state == dialing {
 			e.waiters = append(e.waiters, r)
@@ -260,13 +280,12 @@ func (s *connections) advance(ctx actor.Context, r *request) {
 		}
 	}
 	var said []string
-	for _, name := range r.way {
-		e := s.entries[name]
+	for _, e := range r.way {
 		said, e.said = append(said, e.said...), nil
 	}
 	s.pin(ctx, r)
 	ctx.Send(r.sender, &Acquired{
-		Key: r.key, Target: s.context(r.way[len(r.way)-1]), Login: s.context(r.way[r.login]), Said: said,
+		Key: r.key, Target: r.way[len(r.way)-1].context(), Login: r.way[r.login].context(), Said: said,
 	})
 }
 
@@ -275,76 +294,104 @@ func (s *connections) start(ctx actor.Context, r *request, i int, name string, b
 	e := &entry{key: h.Key, bare: bare, become: h.Become}
 	parent := s.cfg.Tree
 	if i > 0 {
-		e.parent = r.way[i-1]
-		parent = s.entries[e.parent].interp
+		e.above = r.way[i-1]
+		parent = e.above.interp
 		if e.become && !bare {
-			s.makeRoom(ctx, e.parent)
+			s.makeRoom(ctx, e.above)
 		}
 	}
 	e.from = parent.Id
 	s.entries[name] = e
-	h.Key = name
+	// One that has been given up may be dialing under the same name still.
+	s.clock++
+	h.Key = name + "#" + strconv.FormatUint(s.clock, 10)
+	s.dials[h.Key] = e
 	ctx.Request(parent, &tree.OpenHop{Hop: &h, Report: ctx.Self(), Bare: bare})
 	return e
 }
 
-func (s *connections) context(name string) Context {
-	e := s.entries[name]
-	return Context{Name: name, Interpreter: e.interp, Facts: e.facts, How: e.how, Why: e.why}
+func (e *entry) context() Context {
+	return Context{Name: e.name(), Interpreter: e.interp, Facts: e.facts, How: e.how, Why: e.why}
 }
 
 func (s *connections) onReady(ctx actor.Context, m *tree.HopReady) {
-	e := s.entries[m.Key]
-	if e == nil || e.state != dialing {
+	e := s.dials[m.Key]
+	if e == nil {
 		ctx.Send(m.Hop, &tree.Drain{Reason: "nobody waits for it"})
 		return
 	}
 	e.state, e.hop, e.interp, e.facts, e.how, e.why, e.said = ready, m.Hop, m.Interpreter, m.Facts, m.How, m.Why, m.Said
-	s.byPID[m.Hop.Id] = standing{name: m.Key, interp: m.Interpreter.Id}
+	s.byPID[m.Hop.Id] = e
 	ctx.Watch(m.Hop)
-	if !e.bare {
+	switch {
+	case e.going(): // with what it started from; those who wait for it begin anew
+		s.close(e)
+	case !e.bare:
 		s.replaceBare(ctx, e.key)
 	}
-	waiters := e.waiters
-	e.waiters = nil
-	for _, r := range waiters {
+	for r := range e.leaving() {
 		s.advance(ctx, r)
+	}
+	delete(s.dials, m.Key)
+	s.settle(ctx)
+}
+
+// leaving takes one after the other out of those who wait, so that the ones to come still hold what they wait for.
+func (e *entry) leaving() iter.Seq[*request] {
+	return func(yield func(*request) bool) {
+		for len(e.waiters) > 0 {
+			r := e.waiters[0]
+			e.waiters = e.waiters[1:]
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// strike drops an entry that is dialing no more, and has not got there.
+func (s *connections) strike(attempt string, e *entry) {
+	delete(s.dials, attempt)
+	if s.entries[e.name()] == e {
+		delete(s.entries, e.name())
 	}
 }
 
 func (s *connections) onFailed(ctx actor.Context, m *tree.HopFailed) {
-	e := s.entries[m.Key]
-	if e == nil || e.state != dialing {
+	e := s.dials[m.Key]
+	if e == nil {
 		return
 	}
-	delete(s.entries, m.Key)
-	for _, r := range e.waiters {
+	s.strike(m.Key, e)
+	for r := range e.leaving() {
 		if s.goesOnWithout(r, e, m.Err) {
 			s.advance(ctx, r)
 			continue
 		}
 		ctx.Send(r.sender, &Refused{Key: r.key, Err: m.Err})
 	}
+	s.settle(ctx)
 }
 
 func (s *connections) onForget(ctx actor.Context, m *Forget) {
 	s.release(ctx, m.Requester, nil)
 	s.forgetUnread(m.Requester)
-	for _, e := range s.entries {
+	for _, e := range s.dials {
 		e.waiters = slices.DeleteFunc(e.waiters, func(r *request) bool { return r.sender.Equal(m.Requester) })
 	}
+	s.settle(ctx)
 }
 
 // onTerminated forgets a hop and whatever was on its way below it.
 func (s *connections) onTerminated(ctx actor.Context, m *actor.Terminated) {
 	if was, known := s.byPID[m.Who.Id]; known {
 		delete(s.byPID, m.Who.Id)
-		if e := s.entries[was.name]; e != nil && e.hop != nil && e.hop.Equal(m.Who) {
-			delete(s.entries, was.name)
+		if s.entries[was.name()] == was {
+			delete(s.entries, was.name())
 		}
-		s.failBelow(ctx, was.interp)
+		s.parting = slices.DeleteFunc(s.parting, func(e *entry) bool { return e == was })
+		s.failBelow(ctx, was.interp.Id)
 	}
-	s.parting = slices.DeleteFunc(s.parting, func(p parting) bool { return p.entry.hop.Equal(m.Who) })
 	for _, done := range s.resets[m.Who.Id] {
 		done()
 	}
@@ -353,15 +400,16 @@ func (s *connections) onTerminated(ctx actor.Context, m *actor.Terminated) {
 
 // failBelow ends attempts that were to start from an interpreter which is gone.
 func (s *connections) failBelow(ctx actor.Context, interp string) {
-	for k, e := range s.entries {
-		if e.from != interp || e.state != dialing {
+	for attempt, e := range s.dials {
+		if e.from != interp {
 			continue
 		}
-		delete(s.entries, k)
-		for _, r := range e.waiters {
+		s.strike(attempt, e)
+		for r := range e.leaving() {
 			ctx.Send(r.sender, &Refused{Key: r.key, Err: &transports.ConnectError{Class: transports.Unreachable, Text: tree.Interrupted}})
 		}
 	}
+	s.settle(ctx)
 }
 
 func (s *connections) onReset(ctx actor.Context, sender *actor.PID, m *Reset) {
@@ -377,11 +425,16 @@ func (s *connections) onReset(ctx actor.Context, sender *actor.PID, m *Reset) {
 	var stop []*entry // with an agent and without
 	for _, name := range []string{key, bareName(key)} {
 		e := s.entries[name]
-		for e != nil && e.become && s.entries[e.parent] != nil {
-			e = s.entries[e.parent]
+		for e != nil && e.become && e.above != nil {
+			e = e.above
 		}
-		if e != nil && e.hop != nil && !slices.Contains(stop, e) {
-			stop = append(stop, e)
+		if e == nil {
+			continue
+		}
+		for _, e := range []*entry{e, s.entries[e.name()]} { // if it has been given up: what has its name now, too
+			if e != nil && e.hop != nil && s.byPID[e.hop.Id] == e && !slices.Contains(stop, e) {
+				stop = append(stop, e)
+			}
 		}
 	}
 	if len(stop) == 0 {
@@ -393,7 +446,7 @@ func (s *connections) onReset(ctx actor.Context, sender *actor.PID, m *Reset) {
 		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], done)
 		// What others are at there goes on, as it does in stock Ansible, whose master process takes nothing new and stays for what is open.
 		s.release(ctx, sender, e)
-		if (parting{e, s.below(e)}).held(s.held()) {
+		if s.held(sender)[e] {
 			s.part(ctx, e)
 			actors.After(ctx, resetGrace, late)
 			continue
@@ -407,7 +460,7 @@ func (s *connections) onReset(ctx actor.Context, sender *actor.PID, m *Reset) {
 func (s *connections) close(e *entry) {
 	e.state = closing
 	for _, c := range s.entries {
-		if s.entries[c.parent] == e && c.state == ready {
+		if c.above == e && c.state == ready {
 			s.close(c)
 		}
 	}

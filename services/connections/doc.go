@@ -13,6 +13,8 @@
 //
 // Behind one login, a limited number of accounts is kept (MITOGEN_MAX_INTERPRETERS): before one more is entered, the one
 // goes that was not used for the longest time. What a requester has acquired is in use, and stays, until it acquires something else or is gone.
+// So is, until the attempt has ended, what somebody waits for and all that this starts from. If that has been given up meanwhile, whoever
+// waited begins anew with what follows: as often as something is given up, and each attempt with its own time limit.
 //
 // Accepts: *Acquire (reply *Acquired or *Refused), *Forget (a requester is gone), *Reset and *Retire (reply *ResetDone), *Ticket (reply *TicketMade),
 // *tree.HopReady, *tree.HopFailed, actor.Terminated of hops.

@@ -42,14 +42,11 @@ func (s *connections) pin(ctx actor.Context, r *request) {
 		p.order = slices.Delete(p.order, i, i+1)
 	}
 	p.order = append(p.order, r.holder)
-	way := make([]*entry, 0, len(r.way))
-	for _, name := range r.way {
-		e := s.entries[name]
+	for _, e := range r.way {
 		s.clock++
 		e.used = s.clock
-		way = append(way, e)
 	}
-	p.ways[r.holder] = way
+	p.ways[r.holder] = r.way
 	if len(p.order) > pinsMost {
 		delete(p.ways, p.order[0])
 		p.order = p.order[1:]
@@ -67,7 +64,7 @@ func (s *connections) release(ctx actor.Context, requester *actor.PID, over *ent
 		delete(s.pinned, requester.Id)
 	} else {
 		for holder, way := range p.ways {
-			if slices.Contains(way, over) {
+			if slices.ContainsFunc(way, func(e *entry) bool { return e.behind(over) }) {
 				delete(p.ways, holder)
 				p.order = slices.DeleteFunc(p.order, func(h uint32) bool { return h == holder })
 			}
@@ -76,42 +73,29 @@ func (s *connections) release(ctx actor.Context, requester *actor.PID, over *ent
 	s.settle(ctx)
 }
 
-// held lists the entries that somebody holds.
-func (s *connections) held() map[*entry]bool {
+// held lists the entries that somebody holds or waits for, with all that they start from. The waiting of one requester can be left out.
+func (s *connections) held(but *actor.PID) map[*entry]bool {
 	held := map[*entry]bool{}
-	for _, p := range s.pinned {
-		for _, way := range p.ways {
-			for _, e := range way {
+	hold := func(way []*entry) {
+		for _, e := range way {
+			for ; e != nil && !held[e]; e = e.above {
 				held[e] = true
 			}
 		}
 	}
-	return held
-}
-
-// below lists what stands behind an entry.
-func (s *connections) below(e *entry) (found []*entry) {
-	for again := true; again; {
-		again = false
-		for _, c := range s.entries {
-			above := s.entries[c.parent]
-			if above != nil && (above == e || slices.Contains(found, above)) && !slices.Contains(found, c) {
-				found, again = append(found, c), true
+	for _, p := range s.pinned {
+		for _, way := range p.ways {
+			hold(way)
+		}
+	}
+	for _, e := range s.dials {
+		for _, r := range e.waiters {
+			if but == nil || !r.sender.Equal(but) {
+				hold(r.way)
 			}
 		}
 	}
-	return found
-}
-
-// parting is an entry, with all below it, that is to go as soon as nobody holds any of it.
-type parting struct {
-	entry *entry
-	below []*entry
-}
-
-// held says whether any of it is among what is held.
-func (p parting) held(held map[*entry]bool) bool {
-	return held[p.entry] || slices.ContainsFunc(p.below, func(e *entry) bool { return held[e] })
+	return held
 }
 
 // part gives an entry up: new requests dial anew at once, and it goes when its holders are done with it.
@@ -119,9 +103,8 @@ func (s *connections) part(ctx actor.Context, e *entry) {
 	if e.hop == nil || e.state != ready {
 		return
 	}
-	p := parting{entry: e, below: s.below(e)}
 	s.close(e)
-	s.parting = append(s.parting, p)
+	s.parting = append(s.parting, e)
 	s.settle(ctx)
 }
 
@@ -130,32 +113,32 @@ func (s *connections) settle(ctx actor.Context) {
 	if len(s.parting) == 0 {
 		return
 	}
-	held := s.held()
-	s.parting = slices.DeleteFunc(s.parting, func(p parting) bool {
-		if p.held(held) {
+	held := s.held(nil)
+	s.parting = slices.DeleteFunc(s.parting, func(e *entry) bool {
+		if held[e] {
 			return false
 		}
-		ctx.Send(p.entry.hop, &tree.Retire{})
+		ctx.Send(e.hop, &tree.Retire{})
 		return true
 	})
 }
 
 // makeRoom is called before another account is entered behind the same login: if there are as many as may be, the one goes
 // that was not used for the longest time. None does that is in use.
-func (s *connections) makeRoom(ctx actor.Context, parent string) {
+func (s *connections) makeRoom(ctx actor.Context, parent *entry) {
 	var all []*entry
-	led := map[string]bool{} // names of entries that others stand behind
+	led := map[*entry]bool{} // those that others stand behind
 	for _, e := range s.entries {
-		led[e.parent] = true
+		led[e.above] = true
 	}
 	var idle []*entry
-	held := s.held()
-	for name, e := range s.entries {
-		if e.parent != parent || !e.become || e.bare || e.state == closing {
+	held := s.held(nil)
+	for _, e := range s.entries {
+		if e.above != parent || !e.become || e.bare || e.state == closing {
 			continue
 		}
 		all = append(all, e)
-		if e.state == ready && !held[e] && !led[name] {
+		if e.state == ready && !held[e] && !led[e] {
 			idle = append(idle, e)
 		}
 	}
@@ -186,10 +169,10 @@ func (s *connections) onRetire(ctx actor.Context, sender *actor.PID, m *Retire) 
 		ctx.Send(sender, &Refused{Key: m.Key, Err: err})
 		return
 	}
-	held := s.held()
+	held := s.held(nil)
 	var going []*entry
 	for _, e := range s.entries {
-		if e.become && e.parent == hops[len(hops)-1].Key && e.state == ready && !e.bare && !held[e] && s.isAccount(e, m.User) {
+		if e.become && e.above != nil && e.above.name() == hops[len(hops)-1].Key && e.state == ready && !e.bare && !held[e] && s.isAccount(e, m.User) {
 			going = append(going, e)
 		}
 	}
@@ -226,12 +209,10 @@ type retireLate struct{ done func() }
 
 // releaseGone drops a requester's hold on an interpreter that another one has given up meanwhile.
 func (s *connections) releaseGone(ctx actor.Context, requester, interp *actor.PID) {
-	for _, p := range s.parting {
-		for _, e := range append([]*entry{p.entry}, p.below...) {
-			if e.interp != nil && e.interp.Equal(interp) { // what is below may still be on its way
-				s.release(ctx, requester, e)
-				return
-			}
+	for _, e := range s.byPID {
+		if e.state == closing && e.interp.Equal(interp) {
+			s.release(ctx, requester, e)
+			return
 		}
 	}
 }
