@@ -165,13 +165,13 @@ func TestNamesThatShareANumber(t *testing.T) {
 // The variable HOME and the account's directory are two things: a shell's ~ is the first.
 func TestHomes(t *testing.T) {
 	each(t, func(t *testing.T, tg target) {
-		for _, home := range []string{"/work", ""} {
+		for _, home := range []string{"/data", ""} {
 			tg.wrap = []string{"env", "HOME=" + home}
 			if home == "" {
 				tg.wrap = []string{"env", "-u", "HOME"}
 			}
 			r := boot(t, tg)
-			if got, _ := r.facts["env_home"].(string); got != home || r.facts["home"] == "/work" || r.facts["encoding"] == "" {
+			if got, _ := r.facts["env_home"].(string); got != home || r.facts["home"] == "/data" || r.facts["encoding"] == "" {
 				t.Errorf("HOME=%s: %v", home, r.facts)
 			}
 			encoding := r.call("exec", meta{"argv": []string{tg.python, "-c", "import sys; print(sys.getfilesystemencoding())"}}, nil).Out

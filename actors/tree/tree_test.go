@@ -340,7 +340,7 @@ func TestPutOfFilesThatDoNotKnowTheirSize(t *testing.T) {
 		t.Run(src, func(t *testing.T) {
 			content, err := os.ReadFile(src)
 			if err != nil {
-				t.Skip(err)
+				t.Fatal(err)
 			}
 			b := newBench(t, Heartbeat{})
 			hop := b.open(b.tree, "ssh:web1", func(f *treetest.FarEnd) {

@@ -468,13 +468,11 @@ class Sequences(object):
 
     def take(self, member):
         """Let a process have a member that it runs already; whether there is one."""
-        found = self._running.get(member._host.name)
-        if found is None:
-            return False
-        if found.expects(member._task):
-            found.adopt(member)
+        name = member._host.name
+        if self.expects(member._host, member._task):
+            self._running[name].adopt(member)
             return True
-        self.drop(member._host.name)
+        self.drop(name)
         return False
 
     def start(self, member):

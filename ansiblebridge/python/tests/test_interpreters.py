@@ -57,11 +57,11 @@ class HomesTest(unittest.TestCase):
         return made._remote_expand_user(path, sudoable)
 
     def test_a_name_counts_more_than_the_environment(self):
-        self.assertEqual(self.home(home='/root', env_home='/work'), '/work')
-        self.assertEqual(self.home('~/x', home='/root', env_home='/work/'), '/work/x')
-        self.assertEqual(self.home(home='/root', env_home='/work', user='root'), '/root')
-        self.assertEqual(self.home(home='/root', env_home='/work', become='root'), '/root')
-        self.assertEqual(self.home(home='/root', env_home='/work', become='root', sudoable=False), '/work')
+        self.assertEqual(self.home(home='/root', env_home='/data'), '/data')
+        self.assertEqual(self.home('~/x', home='/root', env_home='/data/'), '/data/x')
+        self.assertEqual(self.home(home='/root', env_home='/data', user='root'), '/root')
+        self.assertEqual(self.home(home='/root', env_home='/data', become='root'), '/root')
+        self.assertEqual(self.home(home='/root', env_home='/data', become='root', sudoable=False), '/data')
         self.assertEqual(self.home(home='/root', env_home=None), '/root')
         self.assertEqual(self.home(home='/root'), '/root')
         self.assertEqual(self.home(home='/', user='x'), '/')
