@@ -3,6 +3,7 @@ package connections
 import (
 	"encoding/json"
 	"errors"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -320,6 +321,12 @@ func TestAgentReplacesABareHop(t *testing.T) {
 	})
 }
 
+// path leads to what has been acquired, without the numbers of successors: a hop that found no Python may still be ending
+// as the one that follows it is made, which then is ssh:web1~2.
+func path(got *Acquired) string {
+	return regexp.MustCompile(`~\d+`).ReplaceAllString(got.Target.Interpreter.Id, "")
+}
+
 // A host without Python can be led through; that it has none is found out once.
 func TestHostsOnTheWayNeedNoPython(t *testing.T) {
 	inLab(t, func(l *lab) {
@@ -329,8 +336,8 @@ func TestHostsOnTheWayNeedNoPython(t *testing.T) {
 			l.host(name, treetest.UntilGone)
 			p := l.Probe(name)
 			got := l.acquire(p, false, "ssh:bastion", name)
-			if want := "tree/ssh:bastion/sh/" + name + "/python3"; got.Target.Interpreter.Id != want {
-				t.Errorf("target is %s, want %s", got.Target.Interpreter.Id, want)
+			if want := "tree/ssh:bastion/sh/" + name + "/python3"; path(got) != want {
+				t.Errorf("target is %s, want %s", path(got), want)
 			}
 		}
 		if bastion.Dials.Load() != 1 || bastion.BareDials.Load() != 1 {
@@ -347,7 +354,7 @@ func TestHostsOnTheWayNeedNoPython(t *testing.T) {
 			t.Errorf("target is %s, want %s", got, want)
 		}
 		time.Sleep(time.Minute)
-		if got, want := l.acquire(p, false, "ssh:bastion", "ssh:a").Target.Interpreter.Id, "tree/ssh:bastion/sh/ssh:a/python3"; got != want {
+		if got, want := path(l.acquire(p, false, "ssh:bastion", "ssh:a")), "tree/ssh:bastion/sh/ssh:a/python3"; got != want {
 			t.Errorf("target is %s, want %s: it stood", got, want)
 		}
 	})
@@ -383,10 +390,8 @@ func TestAgentIsTriedOnceWhereNoneIsNeeded(t *testing.T) {
 		p := l.Probe("worker")
 		for range 3 {
 			p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1", "sudo:root"), Bare: true, Boot: true})
-			// The hop that found no Python may still be ending as its successor is made, which then is ssh:web1~2.
-			got := actorstest.Expect[*Acquired](p).Target.Interpreter.Id
-			if got != "tree/ssh:web1/sh/sudo:root/sh" && got != "tree/ssh:web1~2/sh/sudo:root/sh" {
-				t.Errorf("target is %s", got)
+			if got, want := path(actorstest.Expect[*Acquired](p)), "tree/ssh:web1/sh/sudo:root/sh"; got != want {
+				t.Errorf("target is %s, want %s", got, want)
 			}
 		}
 		if web.Dials.Load() != 1 || web.BareDials.Load() != 1 {
