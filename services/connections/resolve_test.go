@@ -87,11 +87,11 @@ func TestWhatMeansTheSameIsTheSame(t *testing.T) {
 func TestForgottenWhileResolving(t *testing.T) {
 	inAliases(t, func(l *lab, gate chan struct{}, _ *atomic.Int64) {
 		d := l.host("ssh:web1", treetest.UntilGone)
+		l.host("ssh:web2", treetest.UntilGone)
 		a, b := l.Probe("a"), l.Probe("b")
 		a.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1")})
 		a.Request(l.conns, &Forget{Requester: a.PID()})
 		close(gate)
-		l.host("ssh:web2", treetest.UntilGone)
 		l.acquire(b, false, "ssh:web2")
 		if n := d.Dials.Load(); n != 0 {
 			t.Errorf("%d dials for nobody", n)

@@ -24,8 +24,12 @@ func account(t *testing.T, name, rules string) *becometest.As {
 	becometest.Need(t, "doas", "unshare", "mount", "cp")
 	user := becometest.Account(t, name, becometest.Secret)
 	etc := filepath.Join(t.TempDir(), "etc")
-	if out, err := exec.Command("cp", "-a", "/etc", etc).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	// A lock of somebody who makes an account meanwhile may go while it is copied.
+	out, err := exec.Command("cp", "-a", "/etc", etc).CombinedOutput()
+	for _, needed := range []string{"passwd", "shadow", "group"} {
+		if _, missing := os.Stat(filepath.Join(etc, needed)); missing != nil {
+			t.Fatalf("%v; cp: %v: %s", missing, err, out)
+		}
 	}
 	conf := filepath.Join(etc, "doas.conf")
 	_ = os.Remove(conf)
