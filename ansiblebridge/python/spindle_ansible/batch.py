@@ -12,6 +12,7 @@ from ansible import constants as C
 from ansible.plugins import loader as plugin_loader
 
 from spindle_ansible import methods
+from spindle_ansible import settings
 from spindle_ansible import workers
 
 # Actions that keep what they change to themselves. `normal` stands for all modules without an action of their own.
@@ -37,10 +38,6 @@ OFF = 'it is switched off'
 def wanted():
     """Whether the user, and this Ansible, let workers be shared at all."""
     return workers.POSSIBLE and os.environ.get('SPINDLE_BATCH', '').lower() not in ('0', 'false', 'no', 'off')
-
-
-def _is_off(value):
-    return value is not None and str(value).strip().lower() in ('0', 'false', 'no', 'off', 'n', 'f')
 
 
 class Rules(object):
@@ -126,7 +123,7 @@ class Rules(object):
         return ''
 
     def _of_variables(self, variables, connection, become):
-        if _is_off(variables.get('spindle_batch')):
+        if not settings.switched(variables, 'spindle_batch'):
             return OFF
         if 'ansible_worker_session_isolation' in variables:
             return 'it has a wish about its session'

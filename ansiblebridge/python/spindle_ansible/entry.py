@@ -49,7 +49,7 @@ def strategy(name):
             Display().warning(texts.UNAVAILABLE % reason)
             fallback.begin(reason)
             base = strategy_loader.get(name, class_only=True)
-            _classes[name] = type('StrategyModule', (fallback.FallbackMixin, base), {'__doc__': base.__doc__})
+            _classes[name] = type('StrategyModule', (fallback.FallbackMixin, base), {'__doc__': base.__doc__, 'spindle_stock': name})
     return _classes[name]
 
 

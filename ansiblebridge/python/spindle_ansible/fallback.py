@@ -65,8 +65,22 @@ def _guard_delegate(name, variables):
             raise AnsibleError(texts.DELEGATE_NEEDS_SPINDLE % (name, why()))
 
 
+def names(strategy):
+    """What ours are called that stand for a strategy of Ansible's."""
+    return ('mitogen', 'mitogen_linear') if strategy == 'linear' else ('mitogen_%s' % strategy,)
+
+
 class FallbackMixin(object):
-    """Goes in front of a strategy class of Ansible's, and does nothing while Spindle is used."""
+    """Goes in front of a strategy class of Ansible's, and does little while Spindle is used."""
+
+    spindle_stock = None  # the name of that one
+
+    def run(self, iterator, play_context):
+        """Run the play by the name that Ansible knows: what it prints, and what its debugger does, go by the play's strategy."""
+        play = iterator._play
+        if play.strategy in names(self.spindle_stock):
+            play.strategy = self.spindle_stock
+        return super(FallbackMixin, self).run(iterator, play_context)
 
     def _queue_task(self, host, task, task_vars, play_context):
         if why() is not None:

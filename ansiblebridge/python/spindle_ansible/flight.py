@@ -112,8 +112,12 @@ class Item(object):
     def tell(self):
         """Say now what it has said."""
         words, self.words = self.words, []
-        for function, args, kwargs in words:
-            function(*args, **kwargs)
+        before, _here.item = item(), None  # a warning is shown by another method of Display, which must not wait once more
+        try:
+            for function, args, kwargs in words:
+                function(*args, **kwargs)
+        finally:
+            _here.item = before
 
     # In the item's own.
 

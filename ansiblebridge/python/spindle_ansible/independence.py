@@ -8,7 +8,6 @@ import re
 
 import ansible
 import jinja2
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.playbook.task import Task
 from ansible.plugins.loader import action_loader, filter_loader, lookup_loader, module_loader, test_loader
 from jinja2 import nodes
@@ -17,6 +16,7 @@ from spindle_ansible import compat
 from spindle_ansible import executors
 from spindle_ansible import log
 from spindle_ansible import methods
+from spindle_ansible import settings
 
 # Fewer items are not worth it.
 FEWEST_ITEMS = 3
@@ -74,14 +74,15 @@ _ANYTHING = frozenset(('vars', '_task', 'varnames', 'self', 'caller', 'environme
 _CHANGING = frozenset(('add', 'append', 'clear', 'discard', 'extend', 'insert', 'pop', 'popitem', 'remove', 'reverse', 'setdefault', 'sort',
                        'update', 'difference_update', 'intersection_update', 'symmetric_difference_update', '__setitem__', '__delitem__'))
 
-# What a label may be made with: it comes to something, or to an undefined value, whatever the result is. Other errors in a label end the loop.
-_LABEL_FILTERS = frozenset((
-    'basename', 'bool', 'capitalize', 'count', 'd', 'default', 'dirname', 'e', 'escape', 'first', 'join', 'last', 'length', 'list', 'lower',
-    'quote', 'replace', 'string', 'title', 'to_json', 'tojson', 'trim', 'truncate', 'type_debug', 'upper',
-))
+# What a label may be made with, as it comes to something, or to an undefined value, whatever it is given: a number or null, too. Other errors in a label
+# end the loop. Filters with the numbers of arguments that they take.
+_LABEL_FILTERS = {
+    'bool': (0,), 'capitalize': (0,), 'd': (0, 1, 2), 'default': (0, 1, 2), 'e': (0,), 'escape': (0,), 'lower': (0,), 'quote': (0,), 'replace': (2,),
+    'string': (0,), 'title': (0,), 'trim': (0,), 'type_debug': (0,), 'upper': (0,),
+}
 _LABEL_NODES = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem, nodes.Filter, nodes.Concat,
-                nodes.Keyword, nodes.CondExpr, nodes.Not, nodes.And, nodes.Or, nodes.Test)
-_LABEL_TESTS = frozenset(('defined', 'undefined', 'changed', 'failed', 'none', 'string', 'skipped', 'succeeded', 'success'))
+                nodes.CondExpr, nodes.Not, nodes.And, nodes.Or, nodes.Test)
+_LABEL_TESTS = frozenset(('defined', 'undefined', 'none', 'string'))
 
 # Fields that are looked at in a way of their own, or that have been evaluated already.
 _APART = frozenset(('loop', 'loop_with', 'loop_control', 'register', 'changed_when', 'failed_when', 'when', 'until', 'listen', 'resolved_action',
@@ -183,7 +184,7 @@ def call_of(task):
 
 
 def _check_switch(variables):
-    if not boolean(variables.get('spindle_pipeline', True), strict=False):
+    if not settings.switched(variables, 'spindle_pipeline'):
         raise Dependent('spindle_pipeline says so')
 
 
@@ -211,12 +212,13 @@ def _check(task, variables, items):
     after = _Scan(variables, frozenset())
     after.conditions(task.changed_when)
     after.conditions(task.failed_when)
-    label = getattr(task.loop_control, 'label', None)
-    after.value(label)
-    after.label(label)
+    label = _Scan(variables, frozenset(), label=True)
+    label.value(getattr(task.loop_control, 'label', None))
+    if compat.templates_twice():
+        label.value(items)
     if isinstance(registered, dict):
         after.conditions(list(registered.values()), ('_task',))
-    for scan in (before, after):
+    for scan in (before, after, label):
         scan.overridden()
     return before
 
@@ -280,12 +282,27 @@ def _ours(path):
         raise Dependent('%s is somebody\'s own' % path)
 
 
+def _check_label(tree):
+    for node in tree.find_all(nodes.Node):
+        plain = isinstance(node, _LABEL_NODES)
+        if plain and isinstance(node, (nodes.Filter, nodes.Test)):
+            takes = _LABEL_FILTERS.get(methods.short(node.name), ()) if isinstance(node, nodes.Filter) else (0,)
+            plain = len(node.args) in takes and not (node.kwargs or node.dyn_args or node.dyn_kwargs)
+            if isinstance(node, nodes.Test):
+                plain = plain and methods.short(node.name) in _LABEL_TESTS
+            elif node.name == 'replace':
+                plain = plain and all(isinstance(one, nodes.Const) and isinstance(one.value, str) for one in node.args)
+        if not plain:
+            raise Dependent('a label that may end the loop')
+
+
 class _Scan(object):
     """A look at all that templates may lead to."""
 
-    def __init__(self, variables, forbidden):
+    def __init__(self, variables, forbidden, label=False):
         self.variables = variables
         self.forbidden = forbidden
+        self._label = label  # it may not fail in a way that ends the loop, with items sent that would not have run
         self._word = re.compile(r'\b(%s)\b' % '|'.join(sorted(forbidden))) if forbidden else None
         self._seen = set()
         self._plugins = {'filter': set(), 'test': set(), 'lookup': set()}
@@ -324,13 +341,6 @@ class _Scan(object):
         elif compat.hides_template(value):
             self.value(str(value))
 
-    def label(self, text):
-        """A label: it may not fail in a way that ends the loop, with items sent that would not have run."""
-        for node in _env.parse(compat.plain(text) or '').find_all(nodes.Node):
-            if not isinstance(node, _LABEL_NODES) or isinstance(node, nodes.Filter) and methods.short(node.name) not in _LABEL_FILTERS \
-                    or isinstance(node, nodes.Test) and methods.short(node.name) not in _LABEL_TESTS:
-                raise Dependent('a label that may end the loop')
-
     def conditions(self, value, known=()):
         """Expressions."""
         if value is None or isinstance(value, bool):
@@ -357,6 +367,8 @@ class _Scan(object):
             tree = _env.parse(text)
         except jinja2.TemplateError:
             raise Dependent('a template is not understood')
+        if self._label:
+            _check_label(tree)
         self._tree(tree)
         for name in set(node.name for node in tree.find_all(nodes.Name) if node.ctx == 'load'):
             if name in _ANYTHING and name not in known or name in self.forbidden:

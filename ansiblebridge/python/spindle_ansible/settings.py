@@ -3,8 +3,11 @@ import shlex
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
 from spindle_ansible import compat
+from spindle_ansible import log
 from spindle_ansible import texts
 
 _interpreters = {}
@@ -103,6 +106,20 @@ def compression(value):
         return boolean(value, strict=True)
     except TypeError:
         raise AnsibleConnectionFailure(texts.BAD_COMPRESSION % (compat.plain(value),))
+
+
+def switched(variables, name):
+    """Whether a variable of ours leaves on what it can switch off. What cannot be told is off."""
+    value = variables.get(name)
+    if value is None:
+        return True
+    try:
+        if isinstance(value, str) and '{' in value:
+            value = Templar(loader=DataLoader(), variables=variables).template(value)
+        return boolean(value, strict=False)
+    except Exception as e:
+        log.debug('%s: %r' % (name, e))
+        return False
 
 
 def truth(value):

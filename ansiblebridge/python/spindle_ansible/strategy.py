@@ -278,4 +278,4 @@ class StrategyMixin(fallback.FallbackMixin):
 def strategy(name):
     """The class that stands for a strategy of Ansible's."""
     base = strategy_loader.get(name, class_only=True)
-    return type('StrategyModule', (StrategyMixin, base), {'__doc__': base.__doc__, '_spindle_shares': name == 'linear'})
+    return type('StrategyModule', (StrategyMixin, base), {'__doc__': base.__doc__, 'spindle_stock': name, '_spindle_shares': name == 'linear'})

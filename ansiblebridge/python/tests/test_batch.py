@@ -82,6 +82,7 @@ class RulesTest(unittest.TestCase):
         for value in (False, 'no', 'false', 0):
             self.assertEqual(self.objection(made, {'spindle_batch': value}), batch.OFF)
         self.assertFalse(self.objection(made, {'spindle_batch': True}))
+        self.assertEqual(self.objection(made, {'spindle_batch': '{{ not_there }}'}), batch.OFF)
         with mock.patch.dict(os.environ, SPINDLE_BATCH='0'):
             self.assertEqual(batch.Rules(self.hooks).objection(made, {}, 'ssh', None), batch.OFF)
 

@@ -6,6 +6,7 @@ import tempfile
 import unittest
 from unittest import mock
 
+from ansible import template
 from ansible.errors import AnsibleParserError
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
@@ -126,10 +127,19 @@ class IndependenceTest(unittest.TestCase):
         self.assertTrue(scan.file(b'{{ templated }}'))
 
     def test_labels_that_may_end_the_loop(self):
-        for text in ('{{ item.path | basename }}', '{{ out.stdout }} {{ item }}', '{{ item.a | default("x") }}', '{{ "x" if out is changed else item[0] }}'):
-            self.assertTrue(self.verdict(loop_control={'label': text}), text)
-        for text in ('{{ 1 / item }}', '{{ item | mandatory }}', '{{ item.lower() }}', "{{ lookup('items', item) }}", '{% for x in item %}{% endfor %}'):
-            self.assertFalse(self.verdict(loop_control={'label': text}), text)
+        sized = {'sized': '{{ item.size | human_readable }}', 'shown': '{{ item.size | default("none", true) | upper }}'}
+        for text in ('{{ item.path | replace("/", "") }}', '{{ out.stdout }} {{ item }}', '{{ item.a | default("x") }}', '{{ "x" if out is defined else item[0] }}',
+                     '{{ shown }}'):
+            self.assertTrue(self.verdict(loop_control={'label': text}, variables=sized), text)
+        for text in ('{{ 1 / item }}', '{{ item | mandatory }}', '{{ item.lower() }}', "{{ lookup('items', item) }}", '{% for x in item %}{% endfor %}',
+                     '{{ item.path | basename }}', '{{ item | first }}', '{{ item if item is changed }}', '{{ item | replace("a") }}', '{{ item | replace("a", item) }}',
+                     '{{ sized }}'):
+            self.assertFalse(self.verdict(loop_control={'label': text}, variables=sized), text)
+
+    def test_a_template_may_say_that_nothing_is_to_be_sent_ahead(self):
+        trusts = hasattr(template, 'trust_as_template')
+        for value, on in (('{{ word == "plain" }}', True), ('{{ word == "other" }}', False), ('{{ not_there }}', False), (None, True), ('no', False), (True, True)):
+            self.assertEqual(bool(self.verdict(variables={'spindle_pipeline': template.trust_as_template(value) if trusts and isinstance(value, str) else value})), on, value)
 
     def test_what_reads_files_or_is_not_known(self):
         for text in ("{{ lookup('file', item) }}", "{{ lookup('pipe', 'date') }}", "{{ q(word, 1) }}", "{{ lookup('my.own.thing') }}", '{{ reads }}',

@@ -5,6 +5,22 @@ import unittest
 from spindle_ansible import compat
 from tests.playbook_case import HEAD, PlaybookCase
 
+WATCHING = '''
+from ansible.plugins.callback import CallbackBase
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_NAME = 'watching'
+    CALLBACK_NEEDS_ENABLED = CALLBACK_NEEDS_WHITELIST = False
+
+    def v2_playbook_on_play_start(self, play):
+        self.play = play
+
+    def v2_playbook_on_stats(self, stats):
+        print('the strategy is %s' % self.play.strategy)
+'''
+
 
 class PlaybookTest(PlaybookCase):
     def test_a_loop_is_one_call_an_item(self):
@@ -94,6 +110,23 @@ class PlaybookTest(PlaybookCase):
                   ANSIBLE_STRATEGY='linear',
                   ANSIBLE_CONNECTION_PLUGINS=os.path.join(self.package, 'plugins', 'connection'))
         self.assertIn('Mitogen connection types may only be instantiated when', self.output)
+
+    def test_a_play_has_the_name_of_the_strategy_that_ansible_knows(self):
+        """What is printed under the free ones goes by it, and so does the debugger."""
+        for strategy, known in (('mitogen_free', 'free'), ('mitogen_host_pinned', 'host_pinned'), ('mitogen', 'linear'), ('mitogen_linear', 'linear')):
+            for environ in ({}, {'SPINDLE_BINARY': '/nonexistent'}):
+                self.play('  - {name: one, command: echo 1}\n  - {name: two, command: echo 2}\n', ANSIBLE_STRATEGY=strategy,
+                          ANSIBLE_CALLBACK_PLUGINS=self.watching(), **environ)
+                self.assertIn('the strategy is %s\n' % known, self.output)
+                self.assertEqual(self.output.count('TASK [one]'), 1, self.output)
+
+    def watching(self):
+        """A directory with a callback that says what a play's strategy is."""
+        directory = os.path.join(self.directory, 'watching')
+        os.makedirs(directory, exist_ok=True)
+        with open(os.path.join(directory, 'watching.py'), 'w') as f:
+            f.write(WATCHING)
+        return directory
 
     def test_a_callback_switches_the_stock_strategies_over(self):
         environ = {'ANSIBLE_CALLBACK_PLUGINS': os.path.join(self.package, 'plugins', 'callback'),

@@ -198,9 +198,13 @@ class StrategyModule(strategy_loader.get('mitogen_linear', class_only=True)):
             self.assertEqual(self.sequences(), [])
 
     def test_words_keep_their_place(self):
-        self.play(self.tasks(6), ANSIBLE_VERBOSITY='3', args=('-vvv',))
+        more = dict((n, 'environment: [odd%d]' % n) for n in range(6))  # which is warned of when a task runs
+        self.play(self.tasks(6, more), args=('-vvv',))
         places = [self.output.index('TASK [t%d]' % n) for n in range(6)] + [len(self.output)]
         for n in range(6):
-            self.assertIn('echo %d >>' % n, self.output[places[n]:places[n + 1]])
+            said = self.output[places[n]:places[n + 1]]
+            self.assertRegex(said, r"(?s)WARNING.*skipping:\s+\['odd%d'\]" % n)
+            self.assertIn('Using module file', said)
+        self.assertIn(['t1', 't2', 't3', 't4', 't5'], [names[-5:] for names in self.sequences()])
 
 
