@@ -75,7 +75,7 @@ def op_mkdir(op, path, box):
     mode = op.get('mode')
     mode = 0o700 if mode is None else mode
     if temp or op.get('parents'):
-        make_parents(path, 0o700 if temp else 0o777, box.note)
+        make_parents(path, 0o700 if temp or op.get('mode') == 0o700 else 0o777, box.note)
     if temp:
         box.note(b'D' + path)
     try:

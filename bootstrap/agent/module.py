@@ -142,7 +142,7 @@ def conclude(last, function, *args):
             atexit._run_exitfuncs()
     except BaseException:
         complain()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):  # also those that the module has put others in the place of
         try:
             stream.flush()
         except Exception:

@@ -68,7 +68,6 @@ func serve(o serveOptions) error {
 	}
 	defer closeLog()
 	accounts := maxInterpreters(os.Getenv("MITOGEN_MAX_INTERPRETERS"), log)
-	raiseFileLimit(log)
 	// Ctrl-C is for ansible-playbook; the lifeline tells when it is over. The signals are caught and not ignored, because programs
 	// that are started from here would inherit that they are ignored.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
@@ -195,16 +194,4 @@ func newLogger(o serveOptions) (*zap.Logger, func(), error) {
 			_ = out.Close()
 		}
 	}, nil
-}
-
-// raiseFileLimit allows as many descriptors as the system gives: each binary ssh link takes three.
-func raiseFileLimit(log *zap.Logger) {
-	var l syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
-		return
-	}
-	l.Cur = min(l.Max, 524288) // contract §0
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l); err != nil && !errors.Is(err, syscall.EPERM) {
-		log.Info("open files limit not raised", zap.Error(err))
-	}
 }

@@ -69,6 +69,16 @@ func TestWiring(t *testing.T) {
 	}
 }
 
+// As many files as the multiplexer may have open are for itself.
+func TestProgramsHaveTheLimitsOfTheUser(t *testing.T) {
+	m := startServe(t, "sh", "-c", `ulimit -Sn 300; exec "$@"`, "sh")
+	hop := hopBy("local", nil)
+	hop["python"] = []string{becometest.Executable(t, "#!/bin/sh\necho limit $(ulimit -Sn); exit 3")}
+	if _, text := m.worker(t).connect(hop); !strings.Contains(text, "limit 300") {
+		t.Errorf("%q", text)
+	}
+}
+
 // A program's terminal lasts as long as its connection: it is not hung up when the agent is there, and what is written to it then ends nothing.
 func TestTerminalLasts(t *testing.T) {
 	m := startServe(t)

@@ -169,10 +169,14 @@ func (s *connections) onRetire(ctx actor.Context, sender *actor.PID, m *Retire) 
 		ctx.Send(sender, &Refused{Key: m.Key, Err: err})
 		return
 	}
+	login := s.entries[hops[len(hops)-1].Key]
 	held := s.held(nil)
 	var going []*entry
 	for _, e := range s.entries {
-		if e.become && e.above != nil && e.above.name() == hops[len(hops)-1].Key && e.state == ready && !e.bare && !held[e] && s.isAccount(e, m.User) {
+		if !e.become || e.state != ready || e.bare || held[e] || login == nil {
+			continue
+		}
+		if there := e.account(); (e.above == login || there.Machine != "" && there.Machine == login.account().Machine) && there.is(m.User) {
 			going = append(going, e)
 		}
 	}
@@ -217,17 +221,23 @@ func (s *connections) releaseGone(ctx actor.Context, requester, interp *actor.PI
 	}
 }
 
-// isAccount says whether an entry is the account of a user; without a name, whether it is any but root's.
-func (s *connections) isAccount(e *entry, user string) bool {
-	var facts struct {
-		User string `json:"user"`
-		UID  int    `json:"uid"`
-	}
-	if err := json.Unmarshal(e.facts, &facts); err != nil {
-		return false
-	}
+// account is what an agent has found out about whom it runs as, and where.
+type account struct {
+	User    string `json:"user"`
+	UID     int    `json:"uid"`
+	Machine string `json:"machine"` // whose processes it sees; empty where it cannot tell
+}
+
+func (e *entry) account() account {
+	var a account
+	_ = json.Unmarshal(e.facts, &a) // an agent's facts are JSON, and a hop without one has none
+	return a
+}
+
+// is says whether it is the account of a user; without a name, whether it is any but root's.
+func (a account) is(user string) bool {
 	if user == "" {
-		return facts.UID != 0
+		return a.UID != 0 && a.User != ""
 	}
-	return facts.User == user
+	return a.User == user
 }

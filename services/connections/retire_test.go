@@ -195,6 +195,40 @@ func TestIdleAccountsOfAMachineGo(t *testing.T) {
 	})
 }
 
+// So do those that were entered by another login, or from another account, and no others of their name.
+func TestIdleAccountsOfAMachineGoWhoeverHasEnteredThem(t *testing.T) {
+	inLab(t, func(l *lab) {
+		on := func(d *treetest.Dialer, user, machine string) {
+			d.Facts = fmt.Sprintf(`{"user":%q,"uid":1000,"python":"/usr/bin/python3","machine":%q}`, user, machine)
+		}
+		on(l.host("ssh:deploy@web1", treetest.UntilGone), "deploy", "one")
+		on(l.host("ssh:root@web1", treetest.UntilGone), "root", "one")
+		on(l.host("ssh:root@web2", treetest.UntilGone), "root", "two")
+		on(l.host("ssh:root@web3", treetest.UntilGone), "root", "") // cannot tell
+		p := l.Probe("worker")
+		for _, tt := range []struct{ login, machine string }{{"ssh:deploy@web1", "one"}, {"ssh:root@web2", "two"}, {"ssh:root@web3", ""}} {
+			on(l.account("app"), "app", tt.machine)
+			l.acquire(p, false, tt.login, "sudo:app")
+		}
+		on(l.account("admin"), "admin", "one")
+		on(l.account("app"), "app", "one")
+		l.acquire(p, false, "ssh:deploy@web1", "sudo:admin", "sudo:app")
+		l.acquire(p, false, "ssh:root@web1")
+		p.Request(l.conns, &Retire{Key: 2, Hops: stack("ssh:root@web1"), User: "app"})
+		actorstest.Expect[*ResetDone](p)
+		var left []string
+		for _, path := range l.alive("tree/") {
+			if strings.HasSuffix(path, "sudo:app") {
+				left = append(left, path)
+			}
+		}
+		slices.Sort(left)
+		if want := []string{"tree/ssh:root@web2/python3/sudo:app", "tree/ssh:root@web3/python3/sudo:app"}; !slices.Equal(left, want) {
+			t.Errorf("left: %v, want %v", left, want)
+		}
+	})
+}
+
 // A context that is given up may have accounts behind it that are still being entered, while others give up what is gone.
 func TestAnAccountOnItsWayBehindWhatIsGivenUp(t *testing.T) {
 	inLab(t, func(l *lab) {

@@ -3,28 +3,26 @@
 userdel refuses to remove an account that is in use, and usermod to give it another number
 or home. Under stock Ansible nothing of an account runs between two tasks.
 """
-import json
 import re
 
 _USER = ('user', 'ansible.builtin.user', 'ansible.legacy.user')
 _COMMANDS = ('command', 'shell')
 
 # What is in the way of these is only known to them, so all idle accounts but root's go.
-_IN_THE_WAY = re.compile(br'\b(userdel|deluser|usermod|umount|loginctl)\b')
+_IN_THE_WAY = re.compile(r'\b(userdel|deluser|usermod|umount|loginctl)\b')
 
 
-def make_way(session, module, arguments):
-    """Before a module runs: arguments are those that it gets, as JSON."""
+def make_way(session, module, given):
+    """Before a module runs, with the arguments that it gets."""
     if module in _USER:
-        given = json.loads(arguments).get('ANSIBLE_MODULE_ARGS') or {}
         name = given.get('name') or given.get('user')
         if name and (given.get('state') == 'absent' or given.get('uid') is not None or given.get('home')):
             session.retire(str(name))
-    elif module.rpartition('.')[2] in _COMMANDS and _IN_THE_WAY.search(arguments):
+    elif module.rpartition('.')[2] in _COMMANDS and _IN_THE_WAY.search(repr([given.get(key) for key in ('_raw_params', 'cmd', 'argv')])):
         session.retire(None)
 
 
 def make_way_for_command(session, command):
     """Before a command line runs."""
-    if _IN_THE_WAY.search(command if isinstance(command, bytes) else command.encode('utf-8', 'surrogateescape')):
+    if _IN_THE_WAY.search(command.decode('utf-8', 'replace') if isinstance(command, bytes) else command):
         session.retire(None)

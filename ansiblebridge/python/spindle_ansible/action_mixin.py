@@ -27,6 +27,7 @@ from spindle_ansible import files
 from spindle_ansible import flight
 from spindle_ansible import log
 from spindle_ansible import runtime
+from spindle_ansible import settings
 from spindle_ansible import texts
 from spindle_ansible import wire
 
@@ -65,6 +66,7 @@ class ModuleCall(bytes):
     path = None
     variables = None
     arguments = b''
+    given = None  # what they were made of
     meta = None
     environment = None
 
@@ -195,6 +197,8 @@ class ActionMixin(ActionBase):
         self._spindle_state = built is not None
         if built is not None:
             return built
+        if not self._spindle_lacking:
+            accounts.make_way(self._connection.spindle, compat.plain(module_name), module_args)
         return super(ActionMixin, self)._configure_module(
             module_name=module_name, module_args=module_args, task_vars=task_vars)
 
@@ -225,7 +229,7 @@ class ActionMixin(ActionBase):
         encoded = compat.encode_arguments(module_name, module_args, closure.profile)
         call = ModuleCall(b'spindle')
         call.closure, call.name, call.path, call.variables = closure, compat.plain(module_name), path, variables
-        call.arguments = to_bytes(encoded)
+        call.arguments, call.given = to_bytes(encoded), module_args
         limit = compat.config_value('PYTHON_MODULE_RLIMIT_NOFILE', variables, 0)
         call.meta = {
             'fqn': closure.fqn,
@@ -234,15 +238,14 @@ class ActionMixin(ActionBase):
             'rlimit_nofile': int(compat.template(self._templar, limit) or 0),
             'secrets': compat.secrets_in(encoded),
         }
-        call.environment = dict(
-            (compat.plain(k), None if v is None else compat.plain(to_text(v))) for k, v in environment.items())
+        call.environment = dict((compat.plain(k), compat.plain(to_text(v))) for k, v in environment.items())
         return compat.built_module(call, shebang, path, closure.profile)
 
     def _spindle_python(self, closure, variables, environment):
         """Whether the interpreter that a module names is the agent's. Ansible has its own choice only in the place of one called `python`."""
         name = os.path.basename(closure.interpreter)
         if name == 'python':
-            return not closure.arguments
+            return not (closure.arguments or 'PATH' in environment and settings.interpreter(variables, self._templar).by_path)
         if 'ansible_%s_interpreter' % name in variables or name == 'env' and 'PATH' in environment:
             return False
         return ' '.join([closure.interpreter] + closure.arguments) in self._connection.spindle.context().hello.get('pythons', ())
@@ -251,7 +254,7 @@ class ActionMixin(ActionBase):
         """Whether an interpreter that is started with these variables is another one than the agent's is, and stays."""
         if any(_READ_AT_START.match(compat.plain(name)) for name in environment):
             return True
-        language = [compat.plain(to_text(environment[name] or '')) for name in ('LC_ALL', 'LC_CTYPE', 'LANG') if name in environment]
+        language = [compat.plain(to_text(environment[name])) for name in ('LC_ALL', 'LC_CTYPE', 'LANG') if name in environment]
         if not language:
             return False
         encoding = self._connection.spindle.context().hello.get('encoding') or ''
@@ -272,7 +275,7 @@ class ActionMixin(ActionBase):
     def _spindle_run_module(self, call, sudoable):
         """One call to the agent."""
         session = self._connection.spindle
-        accounts.make_way(session, call.name, call.arguments)
+        accounts.make_way(session, call.name, call.given)
         context = session.context(sudoable)
         meta = dict(call.meta, **session.surroundings(context, call.environment))
         result = self._spindle_plan.result(call, meta, context) if self._spindle_plan is not None else None

@@ -17,6 +17,13 @@ from spindle_ansible import wire
 
 # A loop of more items leaves so much behind that collecting it is worth while.
 MANY_ITEMS = 200
+# How many threads of items a process may have, all its hosts' loops together: where processes are limited, threads count. And how many each loop
+# has in any case.
+MOST_THREADS = 256
+FEWEST_THREADS = 4
+
+# The loops that are under way in this process.
+_open = set()
 
 
 class Loop(flight_mod.Flight):
@@ -100,9 +107,10 @@ class Loop(flight_mod.Flight):
 
     def _fill(self, original, current):
         """Begin as many items as may be ahead: in bursts, as one packet is cheaper than many, and early, as the target may be far away."""
-        if len(self.under_way) > self._limit * 3 // 4:
+        most = min(self._limit, max(FEWEST_THREADS, MOST_THREADS // max(1, len(_open))))
+        if len(self.under_way) > most * 3 // 4:
             return
-        while self._next < len(self.items) and len(self.under_way) < self._limit and not (self._stopped or self.held()):
+        while self._next < len(self.items) and len(self.under_way) < most and not (self._stopped or self.held()):
             item = self._item(original, current)
             if item is not None and not self.begin(item):
                 self._next -= 1
@@ -142,11 +150,13 @@ def _run_loop(original):
             return original(self, items)
         flight_mod.keep_words()
         loop = self._spindle_loop = Loop(self, items, scan)
+        _open.add(loop)
         outer = flight_mod.within(loop)
         try:
             return original(self, items)
         finally:
             self._spindle_loop = None
+            _open.discard(loop)
             flight_mod.within(outer)
             loop.end()
     return run

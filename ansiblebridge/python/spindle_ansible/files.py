@@ -53,12 +53,9 @@ class Queue(object):
         return True
 
 
-def mkdir(path, mode=0o700, temp=False):
-    """Make a directory; a temporary one goes with the agent at the latest."""
-    op = {'op': 'mkdir', 'path': path, 'mode': mode}
-    if temp:
-        op['temp'] = True
-    return op
+def mkdir(path, temp=False):
+    """Make a directory of the account's own, and those above it that are missing; a temporary one goes with the agent at the latest."""
+    return {'op': 'mkdir', 'path': path, 'mode': 0o700, 'temp' if temp else 'parents': True}
 
 
 def write(path, content, mode=None, times=None):

@@ -51,6 +51,8 @@ class Interpreter(object):
             self.candidates = [value]
             self.discovered = None
             self.argv = words(value, 'ansible_python_interpreter')
+        # Whether a task's PATH chooses it.
+        self.by_path = bool(self.argv) and ('/' not in self.argv[0] or self.argv[0].endswith('/env'))
 
 
 def platform_first(candidates, mode='auto'):

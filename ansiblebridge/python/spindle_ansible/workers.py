@@ -244,12 +244,19 @@ class Carrier(WorkerProcess):
         self._loader.cleanup_all_tmp_files()
 
     def _work_on(self):
-        threads = []
+        threads, left = [], []
         last = len(self._members) - 1
         for number, member in enumerate(self._members[:last]):
-            threads.append(threading.Thread(target=self._work, args=(number, member), daemon=True))
-            threads[-1].start()
-        self._work(last, self._members[last])  # what takes no time is done in the order of the hosts, as with a worker for each
+            thread = threading.Thread(target=self._work, args=(number, member), daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as e:  # so many are allowed, or there is no memory for its stack
+                log.debug('no thread for a host: %s' % (e,))
+                left.append((number, member))
+            else:
+                threads.append(thread)
+        for number, member in left + [(last, self._members[last])]:  # what takes no time is done in the order of the hosts, as with a worker for each
+            self._work(number, member)
         for thread in threads:
             thread.join()
 

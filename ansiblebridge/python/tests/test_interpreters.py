@@ -27,6 +27,12 @@ class InterpretersTest(unittest.TestCase):
         self.assertFalse(fits('/usr/bin/env python3', environment=['PATH']))
         self.assertTrue(fits('/usr/bin/python3', environment=['PATH']))
         self.assertFalse(self.mixin()._spindle_python(mock.Mock(interpreter='/usr/bin/python3', arguments=[]), {}, {}))
+        for configured, by_path in (('python3', True), ('/usr/bin/env python3', True), ('env python3', True), ('/usr/bin/python3', False), ('auto', False)):
+            made._templar = None
+            chosen = {'ansible_python_interpreter': configured}
+            of_modules = mock.Mock(interpreter='/usr/bin/python', arguments=[])
+            self.assertTrue(made._spindle_python(of_modules, chosen, {'HOME': 'x'}))
+            self.assertEqual(made._spindle_python(of_modules, chosen, {'PATH': 'x'}), not by_path, configured)
 
     def test_variables_that_are_read_once(self):
         for name, wanted in (('PYTHONPATH', True), ('LD_PRELOAD', True), ('PYTHONUNBUFFERED', False), ('SOME', False)):
@@ -34,9 +40,9 @@ class InterpretersTest(unittest.TestCase):
 
     def test_languages(self):
         for encoding, values, wanted in (
-                ('utf-8', ('C', 'POSIX', '', 'C.UTF-8', 'de_DE.utf8', 'ca_ES.UTF-8@valencia', None), False),
+                ('utf-8', ('C', 'POSIX', '', 'C.UTF-8', 'de_DE.utf8', 'ca_ES.UTF-8@valencia'), False),
                 ('UTF-8', ('C.UTF-8',), False),
-                ('utf-8', ('de_DE.ISO-8859-1', 'de_DE@euro', 'de_DE'), True),
+                ('utf-8', ('de_DE.ISO-8859-1', 'de_DE@euro', 'de_DE', None), True),
                 ('ascii', ('C', 'POSIX', ''), False),
                 ('ANSI_X3.4-1968', ('C.UTF-8', 'de_DE'), True),
                 (None, ('C.UTF-8',), True)):

@@ -320,9 +320,10 @@ class SessionTest(SessionCase):
                 ('group', {'name': 'app', 'state': 'absent'}, []),
                 ('command', {'_raw_params': 'userdel app'}, ['']),
                 ('ansible.legacy.command', {'_raw_params': 'umount /home/app'}, ['']),
+                ('command', {'argv': ['/usr/sbin/userdel', 'app']}, ['']),
                 ('command', {'_raw_params': 'echo userdeletion'}, [])):
             self.client.calls = []
-            accounts.make_way(self.session, module, json.dumps({'ANSIBLE_MODULE_ARGS': arguments}).encode())
+            accounts.make_way(self.session, module, arguments)
             self.assertEqual([c[2]['user'] for c in self.client.calls], retired, (module, arguments))
         self.connection.exec_command('sudo deluser app')
         self.assertIn('retire', self.client.ops())
