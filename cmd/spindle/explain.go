@@ -27,6 +27,7 @@ type explanation struct {
 	Host  string         `json:"host"`
 	Hops  []explainedHop `json:"hops,omitempty"`
 	Stock string         `json:"stock,omitempty"` // the connection type that Ansible itself makes
+	Why   string         `json:"why,omitempty"`   // what Spindle does not do of it, where it knows the type
 	Error string         `json:"error,omitempty"`
 }
 
@@ -174,6 +175,8 @@ func (e explanation) print(w io.Writer) {
 	switch {
 	case e.Error != "":
 		fmt.Fprintf(w, "  %s\n", e.Error)
+	case e.Why != "":
+		fmt.Fprintf(w, "  goes Ansible's own way: %s is not supported yet\n", e.Why)
 	case e.Stock != "":
 		fmt.Fprintf(w, "  goes Ansible's own way: Spindle does not know the connection type %s\n", e.Stock)
 	}

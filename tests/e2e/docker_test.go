@@ -42,3 +42,34 @@ func TestDockerOptions(t *testing.T) {
 		t.Errorf("%q", said)
 	}
 }
+
+// TestPodmanOptions does the same with what newer plugins of containers.podman hand to podman and buildah than the one that is installed.
+func TestPodmanOptions(t *testing.T) {
+	for engine, more := range map[string]string{env.Podman: " ansible_podman_privilege_escalation=su", env.Buildah: ""} {
+		c := env.New(t).Controller(t, env.WithEngines)
+		c.Engine(t, engine).Run(t, "inner1")
+		c.Write(t, env.PlayDir+"/options.yml", fmt.Sprintf(`
+- hosts: all
+  gather_facts: false
+  vars:
+    ansible_%[1]s_extra_env: {SPOKEN: "a b", OTHER: 1}
+    ansible_%[1]s_working_directory: /usr/lib
+  tasks:
+    - name: seen
+      ansible.builtin.command: sh -c 'pwd; echo "$SPOKEN $OTHER"; id -un'
+`, engine), 0o644)
+		r := c.Play(t, env.Play{
+			Strategy: "mitogen_linear", User: "root", Playbook: "options.yml", Config: map[string]string{"timeout": patient},
+			Inventory: "inner1 ansible_connection=" + engine + more + " ansible_python_interpreter=/usr/bin/python3\n",
+		})
+		records, err := parity.Parse(r.Records)
+		if err != nil || r.Code != 0 {
+			t.Errorf("%s: %v %v", engine, err, r)
+			continue
+		}
+		rec, _ := parity.Find(records, "inner1", "seen", "ok")
+		if said := fmt.Sprint(rec.Result["stdout"]); said != "/usr/lib\na b 1\nroot" {
+			t.Errorf("%s: %q", engine, said)
+		}
+	}
+}

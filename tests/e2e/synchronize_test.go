@@ -51,9 +51,21 @@ const synchronizePlay = `
     - name: rsync by itself
       ansible.builtin.command: rsync -a -e '{{ way.command }}' tree/ anything:/root/by-hand/
       delegate_to: localhost
+    - name: somewhere else
+      ansible.posix.synchronize: {src: tree/, dest: "deploy@{{ nas }}:/tmp/elsewhere/"}
+    - name: somewhere else, from the controller
+      ansible.posix.synchronize: {src: tree/, dest: "deploy@{{ nas }}:/tmp/elsewhere-delegated/"}
+      delegate_to: localhost
     - name: missing
       ansible.posix.synchronize: {src: tree/nothing, dest: /tmp/x}
       ignore_errors: true
+- hosts: plain
+  gather_facts: false
+  remote_user: deploy
+  tasks:
+    - name: by the account of the play
+      ansible.posix.synchronize: {src: tree/, dest: /tmp/by-keyword/}
+      delegate_to: localhost
 `
 
 // TestSynchronizeHasNoLoginOfItsOwn moves trees to a host behind another one: rsync goes by the connections that are there.
@@ -63,7 +75,8 @@ func TestSynchronizeHasNoLoginOfItsOwn(t *testing.T) {
 	root := env.WithEngines.Root(t)
 	gate := l.Host(t, env.HostOptions{Name: "gate", Root: root, On: []*env.Segment{l.Front(), back}})
 	far := l.Host(t, env.HostOptions{Name: "far", Root: root, On: []*env.Segment{back}})
-	c := l.Controller(t, env.WithEngines, gate, far)
+	nas := l.Host(t, env.HostOptions{Name: "nas", Root: root})
+	c := l.Controller(t, env.WithEngines, gate, far, nas)
 	gate.Trust(t, "deploy", far)
 	c.Write(t, env.PlayDir+"/sync.yml", synchronizePlay, 0o644)
 	for path, text := range map[string]string{"one": "1\n", "sub/file": "2\n", "big": strings.Repeat("x", 3<<20)} {
@@ -72,8 +85,8 @@ func TestSynchronizeHasNoLoginOfItsOwn(t *testing.T) {
 	plugins := strings.TrimSuffix(c.InstallSpindle(t), "strategy")
 	r := c.Play(t, env.Play{
 		Strategy: "mitogen_linear", Playbook: "sync.yml",
-		Inventory: fmt.Sprintf("gate ansible_host=%s\nfar ansible_host=%s mitogen_via=gate\nlocalhost ansible_connection=local\n"+
-			"[all:vars]\nansible_user=deploy\nansible_python_interpreter=/usr/bin/python3\n", gate.Addr, far.Addr),
+		Inventory: fmt.Sprintf("gate ansible_host=%s\nfar ansible_host=%s mitogen_via=gate nas=%[3]s\nlocalhost ansible_connection=local\n"+
+			"plain ansible_host=%[3]s\n[login]\ngate\nfar\n[login:vars]\nansible_user=deploy\n[all:vars]\nansible_python_interpreter=/usr/bin/python3\n", gate.Addr, far.Addr, nas.Addr),
 		Config: map[string]string{"collections_path": "/opt/collections", "action_plugins": plugins + "action", "library": plugins + "action"},
 	})
 	records, err := parity.Parse(r.Records)
@@ -107,9 +120,15 @@ func TestSynchronizeHasNoLoginOfItsOwn(t *testing.T) {
 	if o := c.Exec(t, "diff", "-r", env.PlayDir+"/tree", env.PlayDir+"/pulled"); o.Code != 0 {
 		t.Errorf("what was pulled differs: %+v", o)
 	}
-	for _, h := range []*env.Host{gate, far} {
-		if n := strings.Count(h.Log(), "Accepted publickey"); n != 1 {
-			t.Errorf("%d connections to %s, want one", n, h.Name)
+	if got := nas.MustExec(t, "sh", "-c", "cat /tmp/elsewhere/one /tmp/elsewhere-delegated/one /tmp/by-keyword/one; stat -c %U /tmp/by-keyword/one"); got != "1\n1\n1\ndeploy\n" {
+		t.Errorf("on the third host: %q", got)
+	}
+	if o := far.Exec(t, "ls", "/tmp/elsewhere"); o.Code == 0 {
+		t.Error("what was for another host is on this one")
+	}
+	for h, logins := range map[*env.Host]int{gate: 1, far: 1, nas: 3} {
+		if n := strings.Count(h.Log(), "Accepted publickey"); n != logins {
+			t.Errorf("%d connections to %s, want %d", n, h.Name, logins)
 		}
 		if left := h.Quiet(10 * time.Second); left != "" {
 			t.Error(left)

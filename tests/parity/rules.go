@@ -58,6 +58,8 @@ var Chosen = []Rule{
 	{Doc: "Passwords on a terminal", Why: "the same; standard output has it all", Task: `.*/ ((.* : )?(raw|script)( .*)?) / .*`, Path: `stdout_lines(\..*)?`},
 	{Doc: "Terminals", Why: "raw has the line ends of a terminal, and no terminal", Task: `.*/ raw on a terminal / .*`, Path: `stdout(_lines\..*)?`},
 	{Doc: "Terminals", Why: "jobs have none, either", Task: `.*/ gather_facts / .*`, Path: `(.*\.)?ansible_env\.(SSH_TTY|TERM)`},
+	{Doc: "Terminals", Why: "modules have none, either", Task: `.*/ breaks down without pipelining / .*`, Path: `module_std(out|err)|exception`},
+	{Doc: "Terminals", Why: "the same", Task: `.*/ looks for a terminal without pipelining / .*`, Path: `stdout(_lines\..*)?`},
 	{Doc: "What goes the stock way", Why: "the one warning that says so", From: `^\[WARNING\]: Spindle: .*`, To: ``},
 	{Doc: "Tracebacks", Why: "the stock path runs a zip file of this name", From: `(?s)Traceback \(.*\n([\w.]*(?:[Ee]rror|Exception)(?:: |\n))`, To: `Traceback ${1}`},
 	{Doc: "Tracebacks", Why: "the same, in a warning that names the file", From: `(/tmp/payload/ansible_[\w.]+_payload|/nonexistent/ansible_payload)\.zip`, To: `payload.zip`},

@@ -111,17 +111,19 @@ func TestCredentialsAreInNoErrorAndNoArgument(t *testing.T) {
 
 // What a container's program is given by its environment may be a secret, and is in no error.
 func TestValuesOfVariablesAreInNoError(t *testing.T) {
-	_, err := dial(t, Docker, map[string]any{
-		"container": "c", "docker_path": "/nonexistent/docker",
-		"exec_args": []string{"--env=TOKEN=sesame", "--env=PASS=it's open", "--env=EMPTY=", "--env=ONE=1", "--workdir=/srv1"},
-	})
-	var ce *transports.ConnectError
-	if !errors.As(err, &ce) {
-		t.Fatalf("error = %#v", err)
-	}
-	want := "Child start failed: [Errno 2] No such file or directory: '/nonexistent/docker'. Command was: /nonexistent/docker exec --interactive " +
-		"--env=TOKEN=*** --env=PASS=*** --env=EMPTY= --env=ONE=*** --workdir=/srv1 c "
-	if !strings.HasPrefix(ce.Text, want) {
-		t.Errorf("text %q\nwant %q", ce.Text, want)
+	for tool, verb := range map[string]string{"docker": "exec --interactive ", "podman": "exec --interactive ", "buildah": "run "} {
+		_, err := dial(t, factories[tool], map[string]any{
+			"container": "c", tool + "_path": "/nonexistent/it",
+			"exec_args": []string{"--env=TOKEN=sesame", "--env=PASS=it's open", "--env=EMPTY=", "--env=ONE=1", "--workdir=/srv1"},
+		})
+		var ce *transports.ConnectError
+		if !errors.As(err, &ce) {
+			t.Fatalf("%s: error = %#v", tool, err)
+		}
+		want := "Child start failed: [Errno 2] No such file or directory: '/nonexistent/it'. Command was: /nonexistent/it " + verb +
+			"--env=TOKEN=*** --env=PASS=*** --env=EMPTY= --env=ONE=*** --workdir=/srv1 "
+		if !strings.HasPrefix(ce.Text, want) {
+			t.Errorf("%s: text %q\nwant %q", tool, ce.Text, want)
+		}
 	}
 }

@@ -29,13 +29,24 @@ func values(args []string) (found []hidden) {
 	return found
 }
 
-// Podman is the method "podman".
+// Podman is the method "podman". Its "escalation" is how the account becomes root inside, without being asked anything.
 func Podman(kwargs json.RawMessage) (transports.Dialer, error) {
 	s := Read("podman", kwargs)
-	user, name := s.Name("username"), s.Needed("container")
+	user, name, how := s.Name("username"), s.Needed("container"), s.Name("escalation")
 	argv := append(s.tool("podman_path", "podman"), "exec")
-	argv = append(append(argv, asUser(user)...), "--interactive", "--", name)
-	return s.made(dialer{user: user, container: name, argv: argv, env: s.Env("env")})
+	args := s.Words("exec_args")
+	argv = append(append(append(append(argv, asUser(user)...), "--interactive"), args...), "--", name)
+	var su []string
+	switch how {
+	case "":
+	case "sudo":
+		argv = append(argv, "sudo", "-n")
+	case "su":
+		su = []string{"su", "-c"}
+	default:
+		s.fail("escalation %q is neither sudo nor su", how)
+	}
+	return s.made(dialer{user: user, container: name, argv: argv, su: su, env: s.Env("env"), hidden: values(args)})
 }
 
 // Buildah is the method "buildah": it runs a program in a container that is being built.
@@ -43,8 +54,9 @@ func Buildah(kwargs json.RawMessage) (transports.Dialer, error) {
 	s := Read("buildah", kwargs)
 	user, name := s.Name("username"), s.Needed("container")
 	argv := append(s.tool("buildah_path", "buildah"), "run")
-	argv = append(append(argv, asUser(user)...), "--", name)
-	return s.made(dialer{user: user, container: name, argv: argv, env: s.Env("env")})
+	args := s.Words("exec_args")
+	argv = append(append(append(argv, asUser(user)...), args...), "--", name)
+	return s.made(dialer{user: user, container: name, argv: argv, env: s.Env("env"), hidden: values(args)})
 }
 
 // tool is the beginning of a command line: the program, and options of its own that stand ahead of its verb.

@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from spindle_ansible import accounts
+from spindle_ansible import aside
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
 from spindle_ansible import connection as connection_mod
@@ -102,8 +103,11 @@ class ActionMixin(ActionBase):
         unsupported = self._connection.spindle_unsupported(variables)
         if unsupported:
             flight.in_turn()
+            refused = aside.refusal(self._connection, unsupported[1], variables, self._templar)
+            if refused:
+                raise AnsibleConnectionFailure(refused)
             log.warn_once(unsupported[0], texts.UNSUPPORTED % unsupported[1])
-            self._connection.spindle_step_aside()
+            aside.step(self._connection, variables, self._templar, self._task)
             self.__class__ = self.spindle_stock
             return self.run(tmp, task_vars)
         session = self._connection.spindle

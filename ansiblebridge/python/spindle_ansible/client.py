@@ -260,6 +260,8 @@ class Client(object):
         """Read until the call's RESULT."""
         call = self._open[call_id]
         self._grant(call_id, call)
+        if call.result is None:
+            waiting.begins()
         while call.result is None:
             self._take(call_id, *self._read(limit))
         del self._open[call_id]

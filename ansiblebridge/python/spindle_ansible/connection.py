@@ -15,8 +15,11 @@ from ansible.module_utils.common.text.converters import to_bytes
 from ansible.plugins.connection import ConnectionBase
 
 from spindle_ansible import accounts
+from spindle_ansible import aside
 from spindle_ansible import compat
+from spindle_ansible import config
 from spindle_ansible import files
+from spindle_ansible import hops
 from spindle_ansible import methods
 from spindle_ansible import runtime
 from spindle_ansible import session as session_mod
@@ -51,6 +54,7 @@ class Connection(ConnectionBase):
 
     spindle_stock = None
     spindle_method = None
+    spindle_name = ''  # that it was asked for by
 
     # A become plugin that wants a terminal gets one, whatever the login has: the stock ssh plugin needs -tt for it.
     has_tty = True
@@ -206,11 +210,19 @@ class Connection(ConnectionBase):
 
     def reset(self):
         """End this host's connection, whoever uses it; the next use makes a new one."""
-        session = self.spindle
         meta = runtime.meta_settings()
-        if meta is not None:
-            session.begin(*meta)
-        session.reset()
+        if meta is None:
+            self.spindle.reset()
+            return
+        variables, _, templar, _ = meta
+        unsupported = self.spindle_unsupported(variables)
+        if not unsupported:
+            self.spindle.begin(*meta)
+            self.spindle.reset()
+            unsupported = _foreign(getattr(self._play_context, 'become_method', None))  # tasks with become have gone the stock way
+        if unsupported and not aside.refusal(self, unsupported[1], variables, templar):
+            aside.step(self, variables, templar)
+            self.reset()
 
     _reset = reset
 
@@ -224,12 +236,23 @@ class Connection(ConnectionBase):
         """What of this task's settings we cannot do: (key, words) or None."""
         if getattr(self._shell, '_IS_WINDOWS', False):
             return 'shell:windows', 'a Windows shell over %s' % self.spindle_method
-        become = self.become
-        if become is not None and methods.become(getattr(become, 'name', None) or '') is None:
-            return 'become:%s' % become.name, 'the become method %s' % become.name
+        foreign = _foreign(getattr(self.become, 'name', None))
+        if foreign:
+            return foreign
         if self.spindle_method == 'ssh' and sources.option(self, 'private_key'):
             return 'option:private_key', 'the ssh option private_key'
+        if self.spindle_method == 'ssh' and (sources.option(self, 'password') or self._play_context.password):
+            for name in hops.PASSWORD_FOR:
+                if sources.option(self, name):
+                    return 'option:' + name, hops.password_for(name)
+        if self.spindle_method == 'buildah' and settings.truth(config.own('buildah', 'auto_commit', variables)):
+            return 'option:auto_commit', 'the buildah option auto_commit'
         return None
+
+
+def _foreign(become):
+    """What of a become method we cannot do, in the same way."""
+    return None if methods.become(become or '') else ('become:%s' % become, 'the become method %s' % become)
 
 
 def _text(path):

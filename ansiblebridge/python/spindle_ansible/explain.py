@@ -8,6 +8,8 @@ import os
 
 from ansible.plugins.action import ActionBase
 
+from spindle_ansible import action_mixin
+from spindle_ansible import aside
 from spindle_ansible import compat
 from spindle_ansible import config
 from spindle_ansible import connection as connection_mod
@@ -26,13 +28,14 @@ _VARIABLES = {
     'compression': 'mitogen_ssh_compression', 'keepalive_count': 'mitogen_ssh_keepalive_count',
     'keepalive_interval': 'mitogen_ssh_keepalive_interval', 'ssh_debug_level': 'mitogen_ssh_debug_level',
     'remote_name': 'mitogen_mask_remote_name', 'python_path': 'ansible_python_interpreter', 'kind': 'mitogen_kind',
-    'spindle_via': 'spindle_via',
+    'spindle_ssh': 'spindle_ssh', 'spindle_via': 'spindle_via',
 }
 # The option of a stand-in behind an argument.
 _OWN = {
     'container': ['host'], 'pod': ['pod', 'host'], 'username': ['user'], 'connect_timeout': ['timeout'],
     'password': ['password'], 'extra_args': ['extra_args'], 'remote': ['remote'], 'project': ['project'],
     'sudo_args': ['flags'],
+    'exec_args': ['extra_env', 'working_dir', 'privileged'], 'escalation': ['escalation'],
 }
 _BECOME = {'username': 'become_user', 'password': 'become_pass', 'chdir': 'sudo_chdir', 'exe': 'become_exe'}
 
@@ -51,9 +54,31 @@ class ExplainAction(ActionBase):
                 answer['hops'] = [_shown(source, hop) for source, hop in self._connection.spindle.explained()]
         except Exception as e:
             answer['error'] = compat.plain(str(e))
-        with open(os.environ['SPINDLE_EXPLAIN'], 'a') as f:
-            f.write(json.dumps(answer) + '\n')
-        return {'changed': False}
+        return _write(answer)
+
+
+class ExplainMixin(action_mixin.ActionMixin):
+    """Goes in front of it: says why a connection of ours is one that steps aside, or may not."""
+
+    def run(self, tmp=None, task_vars=None):
+        """The same, without stepping aside."""
+        connection, variables = self._connection, self._spindle_variables(task_vars or {})
+        unsupported = connection.spindle_unsupported(variables)
+        if not unsupported:
+            return super(ExplainMixin, self).run(tmp, task_vars)
+        answer = {'host': compat.plain((task_vars or {}).get('inventory_hostname'))}
+        refused = aside.refusal(connection, unsupported[1], variables, self._templar)
+        if refused:
+            answer['error'] = refused
+        else:
+            answer.update(stock=connection.spindle_method, why=unsupported[1])
+        return _write(answer)
+
+
+def _write(answer):
+    with open(os.environ['SPINDLE_EXPLAIN'], 'a') as f:
+        f.write(json.dumps(answer) + '\n')
+    return {'changed': False}
 
 
 def _shown(source, hop):

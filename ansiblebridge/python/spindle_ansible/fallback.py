@@ -6,11 +6,9 @@ It needs little of Ansible, and little of ours, because either may be what is br
 """
 import os
 
-from ansible.errors import AnsibleError
 from ansible.plugins.loader import connection_loader
 
 from spindle_ansible import methods
-from spindle_ansible import texts
 
 _CONNECTIONS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'plugins', 'connection')
 
@@ -32,15 +30,10 @@ def why():
 
 
 def guarded(task, variables):
-    """The variables for a worker, changed where the task must not run over Ansible's own connection.
-
-    Raises AnsibleError where a task is delegated to a host that needs Spindle.
-    """
+    """The variables for a worker, changed where the task must not run over Ansible's own connection."""
     uses = methods.needs_connection(task.action)
     if task.delegate_to:
-        if uses:
-            _guard_delegate(task.delegate_to, variables)
-        return variables
+        return _guard_delegate(task, variables) if uses else variables
     # Every task has a connection object; one of ours cannot even be made.
     if _ours(variables, task.connection) or uses and _leads_on(variables, task.connection):
         return dict(variables, ansible_connection=UNREACHABLE)
@@ -56,13 +49,17 @@ def _leads_on(variables, connection=None):
     return bool(variables.get('mitogen_via')) and (methods.connection(name) is not None or '{{' in str(name))
 
 
-def _guard_delegate(name, variables):
+def _guard_delegate(task, variables):
     hostvars = variables.get('hostvars') or {}
     # A name that is a template is not known before its worker has it: any host could be meant.
-    names = list(hostvars) if '{{' in name else [name]
-    for name in names:
-        if name in hostvars and (_ours(hostvars[name]) or _leads_on(hostvars[name])):
-            raise AnsibleError(texts.DELEGATE_NEEDS_SPINDLE % (name, why()))
+    names = list(hostvars) if '{{' in task.delegate_to else [task.delegate_to]
+    if not any(name in hostvars and (_ours(hostvars[name]) or _leads_on(hostvars[name])) for name in names):
+        return variables
+    # Newer releases find out in the worker what holds for the other host; the task's own variables count there, too. It is so for all hosts of the task.
+    task.vars = dict(task.vars or {}, ansible_connection=UNREACHABLE)
+    delegated = dict((name, dict(found, ansible_connection=UNREACHABLE))
+                     for name, found in (variables.get('ansible_delegated_vars') or {}).items())
+    return dict(variables, ansible_delegated_vars=delegated) if delegated else variables
 
 
 def names(strategy):

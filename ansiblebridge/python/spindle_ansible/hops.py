@@ -56,6 +56,9 @@ _KUBECTL = (
 
 _DOCKER = (('daemon', '--host'), ('tlscacert', '--tlscacert'), ('tlscert', '--tlscert'), ('tlskey', '--tlskey'))
 
+# Options with which the password of an ssh connection is none for the login, but a passphrase or a PIN.
+PASSWORD_FOR = ('sshpass_prompt', 'pkcs11_provider')
+
 # Where the program goes in the command of a become plugin.
 PROGRAM = 'SPINDLEPROGRAM'
 
@@ -88,15 +91,21 @@ def ssh_hop(source, python):
     identity = source.get('private_key_file', 'private_key_file')
     args = []
     for name in ('ssh_args', 'ssh_common_args', 'ssh_extra_args'):
-        args.extend(settings.words(source.get(name), name))
-    args.extend(_ssh_options(source))
+        args.extend(settings.words(source.get(name, name), name))
+    password = compat.plain(source.password()) or None
+    for name in PASSWORD_FOR if password else ():  # the task's own host has stepped aside
+        if source.get(name):
+            raise AnsibleConnectionFailure(texts.ASIDE_VIA % (password_for(name), source.inventory_name))
+    provider = source.get('pkcs11_provider')
+    if provider:
+        args.extend(['-o', 'PKCS11Provider=%s' % compat.plain(provider)])
     compression = settings.compression(source.variable('mitogen_ssh_compression', True))
     if not compression:
         args = [word for word in args if word != '-C']  # Ansible's own default has it
     check = source.get('host_key_checking')
     verbosity = (settings.number(source.get('verbosity'), 0)  # an option of newer releases only
                  or settings.whole(source, 'ansible_ssh_verbosity') or settings.whole(source, 'mitogen_ssh_debug_level'))
-    return dict(
+    found = dict(
         _common(source, python),
         check_host_keys='enforce' if (C.HOST_KEY_CHECKING if check is None else boolean(check)) else 'ignore',
         compression=compression,
@@ -105,25 +114,35 @@ def ssh_hop(source, python):
         identity_file=os.path.expanduser(compat.plain(identity)) if identity else None,
         keepalive_count=settings.whole(source, 'mitogen_ssh_keepalive_count') or 10,
         keepalive_interval=settings.whole(source, 'mitogen_ssh_keepalive_interval') or 30,
-        password=compat.plain(source.password()) or None,
+        password=password,
         port=settings.number(source.get('port', 'port')),
         ssh_args=args,
         ssh_debug_level=verbosity,
         ssh_path=compat.plain(source.get('ssh_executable')) or 'ssh',
         username=source.remote_user(),
     )
-
-
-def _ssh_options(source):
-    """Options of Ansible's ssh plugin that become options of ssh."""
-    path = source.get('control_path')
+    path = _control_path(source, args)
     if path:
-        yield '-o'
-        yield 'ControlPath=%s' % compat.plain(path)
-    provider = source.get('pkcs11_provider')
-    if provider:
-        yield '-o'
-        yield 'PKCS11Provider=%s' % compat.plain(provider)
+        found['control_path'] = path
+    return found
+
+
+def password_for(name):
+    """What a password with such an option is called."""
+    return 'a password for the ssh option %s' % name
+
+
+def _control_path(source, args):
+    """Where a connection may be that somebody has opened already: as Ansible has it, if ssh is told to keep connections, and not told where."""
+    path = compat.plain(source.get('control_path'))
+    said = ' '.join(args).lower()
+    if not path or 'controlpersist' not in said or 'controlpath' in said:
+        return None
+    directory = os.path.realpath(os.path.expandvars(os.path.expanduser(compat.plain(source.get('control_path_dir')) or '~/.ansible/cp')))
+    try:
+        return path % {'directory': directory}
+    except (KeyError, TypeError, ValueError):
+        return path  # Ansible fails; here it names no more than a socket to look for
 
 
 def _container(source, python, path_key=None, **more):
@@ -154,32 +173,47 @@ def docker_hop(source, python):
             args.append('--' + key)
     if args:
         found['extra_args'] = args + found.get('extra_args', [])
-    args = list(_docker_exec(source))
+    args = list(_inside(source, '--workdir'))
+    if settings.truth(source.own('privileged')):
+        args.append('--privileged')
     if args:
         found['exec_args'] = args
     return found
 
 
-def _docker_exec(source):
-    """Options of `docker exec`: of what runs in the container, rather than of how that is found."""
-    for name, value in (source.own('extra_env') or {}).items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise AnsibleConnectionFailure(texts.NOT_TEXT % 'ansible_docker_extra_env')
-        yield '--env=%s=%s' % (compat.plain(name), compat.plain(value))
+def _inside(source, directory):
+    """Options of `docker exec` and its like: of what runs in the container, rather than of how that is found."""
+    variable = 'ansible_%s_extra_env' % source.method
+    given = source.own('extra_env') or {}
+    if not isinstance(given, dict):
+        raise AnsibleConnectionFailure(texts.NOT_A_DICTIONARY % variable)
+    for name, value in given.items():
+        if source.method == 'docker' and not (isinstance(name, str) and isinstance(value, str)):  # its plugin is strict, the others' are not
+            raise AnsibleConnectionFailure(texts.NOT_TEXT % variable)
+        yield '--env=%s=%s' % (compat.plain('%s' % (name,)), compat.plain('%s' % (value,)))
     if source.own('working_dir'):
-        yield '--workdir=%s' % compat.plain(source.own('working_dir'))
-    if settings.truth(source.own('privileged')):
-        yield '--privileged'
+        yield '%s=%s' % (directory, compat.plain(source.own('working_dir')))
 
 
 def podman_hop(source, python):
     """Arguments of the podman method."""
-    return _container(source, python, 'podman_path', username=source.remote_user())
+    found = _container(source, python, 'podman_path', username=source.remote_user())
+    args = list(_inside(source, '--workdir'))
+    if args:
+        found['exec_args'] = args
+    escalation = compat.plain(source.own('escalation'))
+    if escalation and escalation not in ('auto', 'none'):
+        found['escalation'] = escalation
+    return found
 
 
 def buildah_hop(source, python):
     """Arguments of the buildah method."""
-    return _container(source, python, 'buildah_path', username=source.remote_user())
+    found = _container(source, python, 'buildah_path', username=source.remote_user())
+    args = list(_inside(source, '--workingdir'))
+    if args:
+        found['exec_args'] = args
+    return found
 
 
 def jail_hop(source, python):
@@ -437,6 +471,8 @@ def host_hops(source, python, shell, become=True):
     way = [dict(common, method='setns' if source.method == 'machinectl' else source.method, kwargs=kwargs)]
     if source.method == 'ssh':
         way[0].update(heartbeat(source))
+        if source.variable('spindle_ssh'):
+            kwargs['spindle_ssh'] = compat.plain(source.variable('spindle_ssh'))
     if become and wants_become(source, kwargs):
         method = become_method(source)
         if method is None:

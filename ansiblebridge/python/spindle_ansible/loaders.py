@@ -44,7 +44,9 @@ def _get_connection(original):
         if result.object is None:
             return result
         kwargs.pop('collection_list', None)
-        return _instance(result, connection_mod.class_for(result.object, method), args, kwargs)
+        made = _instance(result, connection_mod.class_for(result.object, method), args, kwargs)
+        made.object.spindle_name = str.__str__(name)
+        return made
     return get_with_context
 
 

@@ -1,10 +1,12 @@
 """What we say, and how loudly.
 
-MITOGEN_LOG_LEVEL limits what we say beyond warnings, as it always did; the
-multiplexer reads the same variable for its own log.
+MITOGEN_LOG_LEVEL limits what we say beyond warnings, as it always did. The multiplexer
+is told of it when it is started (--log-level), for its own log.
 """
+import hashlib
 import os
 
+from ansible import constants as C
 from ansible.utils.display import Display
 
 display = Display()
@@ -26,8 +28,21 @@ def debug(message, host=None):
 
 
 def warn_once(thing, message):
-    """Warn about a thing once per run. Workers know what was said before they were forked."""
+    """Warn about a thing once per run. Workers know what was said before they were forked, and look for what others have said since."""
     if thing in _said:
         return
     _said.add(thing)
-    display.warning(message)
+    if _first(thing):
+        display.warning(message)
+
+
+def _first(thing):
+    """Whether no other process of this run has said a thing; it is noted in the run's own temporary directory."""
+    name = 'spindle-said-' + hashlib.sha1(thing.encode('utf-8', 'surrogateescape')).hexdigest()
+    try:
+        os.close(os.open(os.path.join(C.DEFAULT_LOCAL_TMP, name), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return False
+    except OSError:
+        pass  # better twice than not at all
+    return True

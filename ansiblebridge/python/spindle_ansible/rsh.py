@@ -61,7 +61,9 @@ class SynchronizeMixin(action_mixin.ActionMixin):
         if isinstance(options, str):
             options = options.split(',')
         own = any(str(option).startswith(('--rsh', '-e')) for option in options)
-        if own or not connection_mod.is_ours(self._connection) or not self._connection.spindle.here():
+        # A path with a colon says itself where it is.
+        elsewhere = any(':' in str(self._task.args.get(name)) for name in ('src', 'dest'))
+        if own or elsewhere or not connection_mod.is_ours(self._connection) or not self._connection.spindle.here():
             return arguments
         way = self._spindle_way(arguments, task_vars)
         if way is None:
@@ -78,10 +80,18 @@ class SynchronizeMixin(action_mixin.ActionMixin):
             hostvars = task_vars.get('hostvars') or {}
             if name not in hostvars:
                 return None
-            way = via.to_host(session.source(), name, self._connection._shell, hostvars)
+            way = via.to_host(session.source(), name, self._connection._shell, hostvars, self._spindle_overrides(task_vars))
             return None if [hop['method'] for hop in way] == ['local'] else way
         if self._task.args.get('rsync_path'):
             return session.way(become=False)
         arguments['rsync_path'] = None  # what changes the account there is on our way
         session.context()
         return session.way()
+
+    def _spindle_overrides(self, task_vars):
+        """What the task says of its host's login, where it is delegated: the account and key of keywords and the command line, and what the action is told."""
+        context, told = self._play_context, self._task.args
+        found = dict((name, getattr(context, name, None)) for name in ('ssh_args', 'ssh_common_args', 'ssh_extra_args'))
+        found.update(remote_user=task_vars.get('ansible_user') or context.remote_user, port=told.get('dest_port'),
+                     private_key_file=told.get('private_key') or context.private_key_file)
+        return dict((name, value) for name, value in found.items() if value)

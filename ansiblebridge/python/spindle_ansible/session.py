@@ -170,7 +170,7 @@ class Session(object):
         for attempt in range(1 + self._retries()):
             if attempt:
                 time.sleep(min(2 ** (attempt - 1), RETRY_SECONDS_MAX))
-            meta = {'hops': way, 'timeout_ms': seconds * 1000, 'holder': self._number}
+            meta = {'hops': way, 'holder': self._number}
             if bare:
                 meta.update(bare=True, boot=True)
             result = self._exchange('connect', meta=meta, seconds=seconds + GRACE_SECONDS)
@@ -214,7 +214,7 @@ class Session(object):
         """How often an SSH connection is tried again, as ansible_ssh_retries says."""
         if self.connection.spindle_method != 'ssh':
             return 0
-        found = settings.number(sources.option(self.connection, 'reconnection_retries'), 0)
+        found = settings.number(sources.option(self.connection, 'reconnection_retries', getattr(C, 'ANSIBLE_SSH_RETRIES', None)), 0)  # up to 2.10
         return found if isinstance(found, int) and found > 0 else 0
 
     def forget(self):

@@ -39,11 +39,11 @@ class Target(object):
         self.inventory_name = compat.plain(name or variables.get('inventory_hostname')) or ''
 
     def get(self, name, fallback=None):
-        """An option of the connection plugin, or the play context's attribute."""
+        """An option of the connection plugin, or where that is empty the play context's attribute."""
         value = option(self.connection, name)
         if value is not None and value == config.placeholder('connection', self.method, name):
             value = None
-        if value is None and fallback:
+        if value in (None, '') and fallback:
             value = getattr(self.connection._play_context, fallback, None)
         return compat.template(self.templar, value)
 
@@ -106,9 +106,14 @@ class Intermediary(object):
         self.templar = templar
         self.method = method
         self.become = become
+        self.said = {}  # options by what a task says of the host, where it has none itself
 
     def get(self, name, fallback=None):
         """An option as the connection plugin of that host would have it."""
+        value = self._get(name)
+        return self.said.get(name) if value is None else value
+
+    def _get(self, name):
         try:
             value = config.plugin('connection', self.method, name, self.variables, self.templar)
         except KeyError:
@@ -138,7 +143,7 @@ class Intermediary(object):
         for name in names:
             if self.variable(name):
                 return compat.plain(self.variable(name))
-        return compat.plain(C.DEFAULT_REMOTE_USER)
+        return compat.plain(compat.template(self.templar, self.said.get('remote_user') or C.DEFAULT_REMOTE_USER))
 
     def password(self):
         """The password for the login: the host's own, or what was typed for all."""

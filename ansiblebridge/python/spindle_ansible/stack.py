@@ -5,13 +5,14 @@ from spindle_ansible import connection as connection_mod
 from spindle_ansible import discovery
 from spindle_ansible import hops
 from spindle_ansible import settings
+from spindle_ansible import sources
 
 
 class StackAction(ActionBase):
     """Returns the hops of the task's connection. Passwords are shown only with `show_passwords: true`."""
 
     def run(self, tmp=None, task_vars=None):
-        """Work the hops out; a connection is made only where the interpreter has to be discovered."""
+        """Work the hops out; a connection is made only where the interpreter has to be discovered, and was not yet."""
         if not connection_mod.is_ours(self._connection):
             return {'skipped': True}
         super(StackAction, self).run(tmp, task_vars)
@@ -21,10 +22,10 @@ class StackAction(ActionBase):
         if python.auto:
             discovered = python.discovered or self._spindle_discover(python, task_vars or {})
         shown = []
-        for hop in session.way():
+        for source, hop in session.explained():
             kwargs = dict((key, hop['kwargs'].get(key)) for key in hops.STACK[hop['method']])
             if kwargs['python_path'] is None:
-                kwargs['python_path'] = [discovered or hop['python'][0]]
+                kwargs['python_path'] = [_found(source, discovered) or hop['python'][0]]
             if not self._spindle_shows_passwords():
                 kwargs = hops.hidden(kwargs)
             entry = {'method': hop['method'], 'kwargs': kwargs}
@@ -43,3 +44,10 @@ class StackAction(ActionBase):
         found = discovery.discover(self, required, variables)
         discovery.record(self, required, found, variables, task_vars)
         return str.__str__(found)
+
+
+def _found(source, discovered):
+    """What was discovered of a hop's own host; of one on the way, if a task has run there."""
+    if not isinstance(source, sources.Intermediary):
+        return discovered
+    return settings.interpreter(source.variables, source.templar).discovered

@@ -32,8 +32,15 @@ BAD_COMPRESSION = 'expected yes/no/true/false/0/1, got %r'
 HANGUP = 'Shared connection to %s closed.'
 
 UNSUPPORTED = 'Spindle: %s is not supported yet; what uses it runs over Ansible\'s own connection.'
+ASIDE_VIA = (
+    'Spindle: %s is not supported yet, and Ansible\'s own connection knows nothing of mitogen_via=%s: it would lead to another machine. '
+    'Do without the one or the other.'
+)
+ASIDE_NAMED = 'Spindle: %s is not supported yet, and the connection type %s is its own: name one of Ansible\'s in its place.'
+ASIDE_ALONE = (
+    'Spindle: %s is not supported yet, and there is no other plugin for the connection type %s: install the collection that has it.'
+)
 NEEDS_SPINDLE = 'This connection needs Spindle, which is not used in this run: %s'
-DELEGATE_NEEDS_SPINDLE = 'delegate_to: the connection to %s needs Spindle, which is not used in this run: %s'
 UNAVAILABLE = 'Spindle is not used, and the run goes on over Ansible\'s own connections: %s'
 
 # Content up to this size travels inside the next call instead of in a transfer of its own.
@@ -49,6 +56,7 @@ VIA_CYCLE = 'mitogen_via=%s of %s creates a cycle (%s)'
 VIA_CONNECTION = 'mitogen_via=%s of %s: connections of the type %s lead nowhere else'
 VIA_BECOME = '%s is passed through with the become method %s, which only works for the host that a task runs on'
 NOT_TEXT = '%s must be a text'
+NOT_A_DICTIONARY = '%s must be a dictionary'
 HIDDEN = '********'
 
 NO_PYTHON = 'No usable Python was found'

@@ -27,6 +27,7 @@ from spindle_ansible import compat
 from spindle_ansible import log
 from spindle_ansible import prewarm
 from spindle_ansible import runtime
+from spindle_ansible import waiting
 
 # Whether Ansible's queueing can be given workers of ours.
 POSSIBLE = getattr(stock_strategy, 'WorkerProcess', None) is WorkerProcess
@@ -37,6 +38,10 @@ MOST = 24
 PATIENCE_SECONDS = 0.01
 # How often it is looked whether a host is done: Ansible asks all the time, for each of them.
 LOOK_SECONDS = 0.0005
+# A host's thread waits until the one before it waits for its target, or has ended: as long as that one gets on, which is looked at so often, and no longer
+# than this.
+START_SECONDS = 0.02
+START_SECONDS_MOST = 1
 
 _TaskContext = compat.optional('ansible._internal._task', 'TaskContext')
 _LOADERS = [kind for kind in vars(plugin_loader).values()
@@ -168,6 +173,21 @@ class Member(WorkerProcess):
             super(Member, self)._clean_up()
 
 
+def _give_way(thread, goes):
+    """Wait until a thread says that it goes on by itself, or seems to wait for something else than its target."""
+    spent, limit = 0, time.monotonic() + START_SECONDS_MOST
+    while not goes.wait(START_SECONDS) and time.monotonic() < limit:
+        try:
+            now = time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+            with open('/proc/self/task/%d/stat' % thread.native_id) as f:
+                runs = f.read().rpartition(')')[2].split()[0] == 'R'
+        except (OSError, AttributeError):  # it has ended, or this cannot be told here
+            return
+        if now == spent and not runs:
+            return
+        spent = now
+
+
 class Carrier(WorkerProcess):
     """The process that members share. It says on a pipe which of them is done."""
 
@@ -247,7 +267,9 @@ class Carrier(WorkerProcess):
         threads, left = [], []
         last = len(self._members) - 1
         for number, member in enumerate(self._members[:last]):
-            thread = threading.Thread(target=self._work, args=(number, member), daemon=True)
+            # One after the other, as workers are forked: what takes no time is done in the order of the hosts.
+            goes = threading.Event()
+            thread = threading.Thread(target=self._work, args=(number, member, goes.set), daemon=True)
             try:
                 thread.start()
             except RuntimeError as e:  # so many are allowed, or there is no memory for its stack
@@ -255,17 +277,20 @@ class Carrier(WorkerProcess):
                 left.append((number, member))
             else:
                 threads.append(thread)
-        for number, member in left + [(last, self._members[last])]:  # what takes no time is done in the order of the hosts, as with a worker for each
+                _give_way(thread, goes)
+        for number, member in left + [(last, self._members[last])]:
             self._work(number, member)
         for thread in threads:
             thread.join()
 
-    def _work(self, number, member):
+    def _work(self, number, member, goes=None):
         try:
             member.settle(self)
+            waiting.tell(goes)
             contextvars.Context().run(member.work)  # an empty one, as Ansible queues from
             runtime.hang_up()
             os.write(self._tell, bytes([number]))
+            waiting.begins()
         except BaseException as e:  # what ends a worker, ends this one
             self._hard_exit(traceback.format_exc() if _TaskContext is not None else e)
 

@@ -261,13 +261,30 @@ class FilterModule(object):
                   '  - assert: {that: seen.stdout | int <= 3, quiet: true}\n' % (marks, marks, marks),
                   inventory=INVENTORY, ANSIBLE_FORKS='3')
 
+    def test_what_takes_no_time_is_shown_in_the_order_of_the_hosts(self):
+        inventory = ''.join('h%02d ansible_connection=local\n' % n for n in range(20))
+        self.play('  - debug: msg=one\n  - set_fact: {a: "{{ inventory_hostname }}"}\n  - command: echo never\n    when: a is undefined\n  - assert: {that: a is defined}\n',
+                  inventory=inventory, ANSIBLE_FORKS='20')
+        for task in self.output.split('TASK [')[1:]:
+            hosts = re.findall(r'^(?:ok|skipping): \[(h\d\d)\]', task, re.M)
+            self.assertEqual(hosts, ['h%02d' % n for n in range(20)], task)
+
     def test_hosts_begin_in_their_order(self):
         carrier = object.__new__(workers.Carrier)
         carrier._members = list('abcd')
         here, seen = threading.current_thread(), []
-        carrier._work = lambda number, member: seen.append((number, member, threading.current_thread() is here))
+        carrier._work = lambda number, member, goes=None: seen.append((number, member, threading.current_thread() is here))
         carrier._work_on()
         self.assertEqual(sorted(seen), [(0, 'a', False), (1, 'b', False), (2, 'c', False), (3, 'd', True)])
+
+    def test_a_host_that_waits_for_something_else_keeps_nobody(self):
+        carrier = object.__new__(workers.Carrier)
+        carrier._members = list('abcd')
+        all_here = threading.Barrier(4)
+        carrier._work = lambda number, member, goes=None: all_here.wait(60)
+        start = time.monotonic()
+        carrier._work_on()
+        self.assertLess(time.monotonic() - start, 30)
 
     def test_hosts_wait_for_each_other(self):
         self.play('  - shell: touch {{ playbook_dir }}/met-{{ number }}; n=0; while [ $n -lt 300 ] && '

@@ -48,6 +48,12 @@ class FallbackTest(PlaybookCase):
                       code=None, inventory=INVENTORY, args=['-l', 'plain'], SPINDLE_BINARY='/nonexistent/spindle')
             self.assertIn('needs Spindle, which is not used in this run', ' '.join(self.output.split()))
             self.assertEqual(self.marks(), [], name)
+        # The host is lost that has such a task, and no other one.
+        self.play('  - command: touch {{ playbook_dir }}/was_here\n    delegate_to: behind\n    when: inventory_hostname == "plain"\n' + MARK,
+                  code=4, inventory=INVENTORY + 'other ansible_connection=local\n', args=['-l', 'plain,other'], SPINDLE_BINARY='/nonexistent/spindle')
+        self.assertRegex(self.output, r'fatal: \[plain( -> [^\]]+)?\]: UNREACHABLE')
+        self.assertEqual(self.marks(), ['was_other'])
+        os.unlink(os.path.join(self.directory, 'was_other'))
         self.play('  - command: touch {{ playbook_dir }}/was_here\n    delegate_to: plain\n',
                   inventory=INVENTORY, args=['-l', 'plain'], SPINDLE_BINARY='/nonexistent/spindle')
         self.assertEqual(self.marks(), ['was_here'])

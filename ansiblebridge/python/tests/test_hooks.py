@@ -14,6 +14,7 @@ try:
 except ImportError:
     pass
 
+from tests.support import ROOT
 from spindle_ansible import action_mixin, connection, discovery, fetch, loaders, methods, prewarm, runtime
 
 
@@ -66,6 +67,13 @@ class HooksTest(unittest.TestCase):
         if hasattr(made, 'ansible_name'):
             self.assertEqual(made.ansible_name, 'ansible.builtin.ssh')
         self.assertTrue(callable(made._create_control_path))
+
+    def test_docker_is_named_to_who_asks(self):
+        connection_loader.add_directory(os.path.join(ROOT, 'plugins', 'connection'))
+        made = self.get('docker')
+        self.assertEqual(made.docker_cmd, 'docker')
+        made.spindle.begin({'mitogen_docker_path': '/opt/docker'}, None, None, '/')
+        self.assertEqual(made.docker_cmd, '/opt/docker')
 
     def test_inner_connections_of_network_plugins_stay_stock(self):
         self.assertFalse(connection.is_ours(self.get('local', own='ansible.netcommon.network_cli')))

@@ -48,6 +48,31 @@ class HopsTest(unittest.TestCase):
             self.only('docker', ansible_docker_extra_env={'A': 1})
         self.assertEqual(self.only('podman', ansible_host='a', ansible_podman_host='b')['container'], 'b')
 
+    def test_options_of_podman_and_buildah(self):
+        kwargs = self.only('podman', ansible_podman_extra_env={'A': 'b c', 'B': 1}, ansible_podman_working_directory='/srv',
+                           ansible_podman_privilege_escalation='sudo', ansible_podman_timeout=33)
+        self.assertEqual((kwargs['exec_args'], kwargs['escalation'], kwargs['connect_timeout']), (['--env=A=b c', '--env=B=1', '--workdir=/srv'], 'sudo', 33))
+        self.assertEqual(hops.hidden(kwargs)['exec_args'], ['--env=A=********', '--env=B=********', '--workdir=/srv'])
+        for way in ('auto', 'none'):
+            self.assertNotIn('escalation', self.only('podman', ansible_podman_privilege_escalation=way))
+        kwargs = self.only('buildah', ansible_buildah_extra_env={'A': 'b'}, ansible_buildah_working_directory='/srv', ansible_buildah_timeout=33,
+                           ansible_buildah_host='b1')
+        self.assertEqual((kwargs['exec_args'], kwargs['connect_timeout'], kwargs['container']), (['--env=A=b', '--workingdir=/srv'], 33, 'b1'))
+        with mock.patch.dict('os.environ', {'ANSIBLE_PODMAN_TIMEOUT': '34', 'ANSIBLE_BUILDAH_TIMEOUT': '35', 'ANSIBLE_BUILDAH_WORKING_DIRECTORY': '/e'}):
+            self.assertEqual(self.only('podman')['connect_timeout'], 34)
+            kwargs = self.only('buildah')
+            self.assertEqual((kwargs['connect_timeout'], kwargs['exec_args']), (35, ['--workingdir=/e']))
+        for method in ('docker', 'podman', 'buildah'):
+            with self.assertRaisesRegex(AnsibleConnectionFailure, 'ansible_%s_extra_env must be a dictionary' % method):
+                self.only(method, **{'ansible_%s_extra_env' % method: 'A=b'})
+
+    def test_the_ssh_program_can_be_asked_for(self):
+        self.assertEqual(self.only('ssh', spindle_ssh='binary')['spindle_ssh'], 'binary')
+        self.assertNotIn('spindle_ssh', self.only('ssh'))
+        self.assertNotIn('spindle_ssh', self.only('docker', spindle_ssh='binary'))
+        way = self.way('local', {'b': dict(PYTHON, ansible_connection='ssh', spindle_ssh='binary')}, mitogen_via='b')
+        self.assertEqual(way[0]['kwargs']['spindle_ssh'], 'binary')
+
     def test_the_special_variable_counts(self):
         kwargs = self.only('docker', ansible_host='a', ansible_docker_host='b', ansible_user='c', ansible_docker_user='d')
         self.assertEqual((kwargs['container'], kwargs['username']), ('b', 'd'))
@@ -361,6 +386,15 @@ class ViaTest(HopsTest):
                           ('w', 'mitogen_via=w of web1: connections of the type winrm')):
             with self.assertRaisesRegex(AnsibleConnectionFailure, why):
                 self.way('local', hostvars, mitogen_via=text)
+
+    def test_passwords_for_other_prompts_go_to_no_host_on_the_way(self):
+        for option, name in (('sshpass_prompt', 'ansible_sshpass_prompt'), ('pkcs11_provider', 'ansible_ssh_pkcs11_provider')):
+            if not config.knows('connection', 'ssh', option):
+                continue  # 2.10 has but the first
+            hostvars = {'b': dict(PYTHON, ansible_password='p', **{name: 'x'}), 'c': dict(PYTHON, **{name: 'x'})}
+            with self.assertRaisesRegex(AnsibleConnectionFailure, 'a password for the ssh option .* knows nothing of mitogen_via=b'):
+                self.way('local', hostvars, mitogen_via='b')
+            self.assertEqual(len(self.way('local', hostvars, mitogen_via='c')), 2)
 
     def test_configuration_counts_for_the_way(self):
         with mock.patch.dict('os.environ', {'ANSIBLE_SSH_ARGS': '-o From=env'}):

@@ -1,5 +1,6 @@
 """Real playbooks over the stand-in multiplexer: what is asked of it, how often, and what the user sees."""
 import os
+import re
 import unittest
 
 from spindle_ansible import compat
@@ -77,6 +78,12 @@ class PlaybookTest(PlaybookCase):
         # Newer versions put "Task failed: " in front.
         self.assertRegex(self.output, r'UNREACHABLE! => {"changed": false, "msg": "(Task failed: )?Connection timed out\."')
 
+    def test_connections_are_tried_again(self):
+        inventory = 'one ansible_host=unreachable1 ansible_connection=ssh\n'
+        for setting in ({'ANSIBLE_SSH_RETRIES': '1'}, {'ANSIBLE_SSH_RETRIES': '0'}):
+            calls = self.play('  - command: echo one\n', code=4, inventory=inventory, **setting)
+            self.assertEqual(calls['connect'], 1 + int(setting['ANSIBLE_SSH_RETRIES']))
+
     def test_a_become_that_fails_is_the_tasks_failure(self):
         self.play('  - command: id\n    become: true\n    become_user: nobody-at-all\n', code=2)
         self.assertIn('sudo password is incorrect', self.output)
@@ -146,6 +153,19 @@ class PlaybookTest(PlaybookCase):
         self.assertEqual(calls['connect'], 0)
         self.assertIn('"python3000"', self.output)
         self.assertIn('"method": "local"', self.output)
+
+    def test_the_stack_has_what_was_discovered_of_each_host(self):
+        os.mkdir(os.path.join(self.directory, 'library'))
+        with open(os.path.join(self.directory, 'library', 'mitogen_get_stack.py'), 'w'):
+            pass
+        inventory = 'one ansible_connection=local mitogen_via=%s\nway ansible_connection=local\nother ansible_connection=local\n'
+        known = '  - set_fact: {discovered_interpreter_python: "/opt/{{ inventory_hostname }}", cacheable: true}\n    when: inventory_hostname != "other"\n'
+        for via in ('way', 'other'):
+            calls = self.play(known + '  - mitogen_get_stack:\n    when: inventory_hostname == "one"\n    vars: {ansible_become: false}\n',
+                              inventory=inventory % via, ANSIBLE_PYTHON_INTERPRETER='auto')
+            on_the_way, own = re.findall(r'"python_path": \[\s*"(.*?)"', self.output)
+            self.assertEqual((calls['connect'], own), (0, '/opt/one'))
+            self.assertTrue('/opt/way' == on_the_way if via == 'way' else 'python' in on_the_way, on_the_way)
 
     def test_a_task_that_takes_too_long_leaves_the_next_one_alone(self):
         self.play('  - command: sleep 30\n    timeout: 1\n    ignore_errors: true\n  - command: echo next\n')

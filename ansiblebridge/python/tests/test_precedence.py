@@ -192,6 +192,12 @@ class PrecedenceTest(PlaybookCase):
         self.look(stacks, 'far', 'ssh', {'username': None, 'port': None, 'password': from_file('typed-k')})
         self.look(stacks, 'far', 'sudo', {'username': 'root', 'sudo_path': 'sudo', 'sudo_args': ['-H', '-S', '-n'], 'password': from_file('typed-K')})
 
+    def test_arguments_of_the_command_line_are_for_delegates_too(self):
+        self.play('  - {mitogen_get_stack: , delegate_to: other}\n', inventory='one ansible_connection=local\n[more]\nother ansible_connection=ssh ansible_python_interpreter=/usr/bin/python3\n',
+                  head='- hosts: one\n  gather_facts: false\n  tasks:\n', args=['--ssh-common-args=-a', '--ssh-extra-args=-q'])
+        found = re.search(r'^changed: \[.*?\] => (\{$.*?^\})', self.output, re.M | re.S)
+        self.assertEqual(json.loads(found.group(1))['result'][0]['kwargs']['ssh_args'][-2:], ['-a', '-q'])
+
     def test_a_become_plugin_of_the_sites_own(self):
         """It counts, though it is called sudo; on the way it is ours, which mitogen_via means."""
         inventory = ('[shown]\nweb ansible_connection=ssh ansible_become=true\nfar ansible_connection=local mitogen_via=sudo:root@gate\n'

@@ -1,6 +1,7 @@
 """Sessions: what goes to the multiplexer when, and what comes of its answers."""
 import json
 import os
+import re
 import shutil
 import tempfile
 import unittest
@@ -16,6 +17,7 @@ from spindle_ansible import files
 from spindle_ansible import runtime
 from spindle_ansible import session as session_mod
 from spindle_ansible import wire
+from tests.support import ROOT
 
 
 class Stock(ConnectionBase):
@@ -91,6 +93,15 @@ class SessionCase(unittest.TestCase):
 
 
 class SessionTest(SessionCase):
+    def test_a_way_is_asked_for_in_words_that_the_multiplexer_knows(self):
+        with open(os.path.join(ROOT, '..', 'ops.go')) as f:
+            known = re.findall('json:"([a-z]+)"', f.read())
+        for bare in (False, True):
+            self.session.forget()
+            self.session.ensure(bare)
+            op, _, meta, _, _ = self.client.calls[-1]
+            self.assertEqual((op, sorted(set(meta) - set(known))), ('connect', []))
+
     def become(self, user='root'):
         self.connection.become = mock.Mock()
         self.connection.become.name = 'sudo'

@@ -63,6 +63,25 @@ class SettingsTest(unittest.TestCase):
         self.assertIsNone(kwargs['password'])
         self.assertIsNone(kwargs['remote_name'])
 
+    def test_control_path_is_what_ansible_makes_of_it(self):
+        """It names a connection that is there already, and only where Ansible's own would use it."""
+        keeps = '-C -o ControlMaster=auto -o ControlPersist=60s'
+        home = os.path.realpath(os.path.expanduser('~'))
+        for path, directory, args, wanted in (
+                ('/run/%%h-%%p-%%r', None, keeps, '/run/%h-%p-%r'),
+                ('%(directory)s/%%h-%%r', None, keeps, home + '/.ansible/cp/%h-%r'),
+                ('%(directory)s/%%C', '~/cp', '-oControlPersist=yes', home + '/cp/%C'),
+                ('/run/one', None, keeps, '/run/one'),
+                ('/run/%h-%p-%r', None, keeps, '/run/%h-%p-%r'),  # as Ansible cannot read it
+                ('%(dir)s/x', None, keeps, '%(dir)s/x'),
+                ('/run/one', None, '-C', None),
+                ('/run/one', None, keeps + ' -o controlpath=/run/two', None),
+                ('', None, keeps, None),
+                (None, None, keeps, None)):
+            hop, = self.hops(connection(host='web1', ssh_args=args, control_path=path, control_path_dir=directory))
+            self.assertEqual(hop['kwargs'].get('control_path'), wanted, path)
+            self.assertEqual(hop['kwargs']['ssh_args'], args.split(), 'ssh is not told of it here')
+
     def test_local_has_only_its_python(self):
         hop, = self.hops(connection('local'), {'ansible_python_interpreter': '/usr/bin/env FOO=1 python'})
         self.assertEqual(hop['kwargs'], {'python_path': ['/usr/bin/env', 'FOO=1', 'python']})
@@ -147,6 +166,26 @@ class SettingsTest(unittest.TestCase):
         self.assertIsNone(made.spindle_unsupported({}))
         made.spindle_step_aside()
         self.assertIs(type(made), Stock)
+
+    def test_passwords_for_other_prompts_are_left_to_ansible(self):
+        """A passphrase or a PIN is none of the server's business."""
+        from ansible.plugins.loader import connection_loader
+        from spindle_ansible import connection as connection_mod
+
+        stock = type(connection_loader).get_with_context(connection_loader, 'ssh', class_only=True).object
+        for given, typed, wanted in (
+                ({'password': 'p', 'sshpass_prompt': 'Enter passphrase for key'}, None, 'option:sshpass_prompt'),
+                ({'sshpass_prompt': 'Enter passphrase for key'}, 'typed', 'option:sshpass_prompt'),
+                ({'password': '1234', 'pkcs11_provider': '/p.so'}, None, 'option:pkcs11_provider'),
+                ({'pkcs11_provider': '/p.so'}, '1234', 'option:pkcs11_provider'),
+                ({'sshpass_prompt': 'Enter passphrase for key', 'pkcs11_provider': '/p.so'}, None, None),
+                ({'password': 'p', 'sshpass_prompt': '', 'pkcs11_provider': None}, None, None),
+                ({'password': 'p'}, 'typed', None)):
+            made = connection_mod.class_for(stock, 'ssh').__new__(connection_mod.class_for(stock, 'ssh'))
+            made.become, made._shell, made._play_context = None, None, PlayContext()
+            made._play_context.password = typed
+            made.get_option = given.__getitem__
+            self.assertEqual((made.spindle_unsupported({}) or [None])[0], wanted, given)
 
     def test_a_connection_answers_to_all_its_names(self):
         from spindle_ansible import connection as connection_mod
