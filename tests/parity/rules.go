@@ -41,13 +41,14 @@ var Times = []Rule{
 
 // Chosen are the rules for what Spindle does otherwise than the stock strategies, on purpose.
 var Chosen = []Rule{
-	{Doc: "Words of failed connections", Why: "each names its own connection's failure; the texts are tested by themselves", Task: `.*/ unreachable`, Path: `msg`},
-	{Doc: "Words of failed connections", Why: "the same, where 2.10 has an item of a loop fail by it", Task: `.*/ (item_failed|failed)`, Path: `(results\.\d+\.)?msg`, From: `(?s)^(Data could not be sent to remote host|ssh: ).*`, To: `UNREACHABLE`},
+	{Doc: "Words of failed connections", Why: "each names its own connection's failure; the texts are tested by themselves", Task: `.*/ unreachable`, Path: `(results\.\d+\.)?msg`},
+	{Doc: "Words of failed connections", Why: "the same, where 2.10 has an item of a loop fail by it", Task: `.*/ (item_failed|failed)`, Path: `(results\.\d+\.)?msg`, From: `(?s)^(Task failed: )?(Failed to connect to the host via ssh: |Data could not be sent to remote host|ssh: ).*`, To: `UNREACHABLE`},
 	{Doc: "Words of failed connections", Why: "the same, in what is printed", Text: true, From: `^(\[ERROR\]: )?(Task failed: )?(Failed to connect to the host via ssh|Data could not be sent|ssh: |SSH |error occurred on host|Incorrect sudo|Missing sudo|.* is not in the sudoers file|nosuchuser@).*$|^<<< caused by >>>$|^(\[ERROR\]: )?Task failed[.:] *(Action failed.*)?$|^Module result deserialization failed: .*`, To: ``},
 	{Doc: "Words of failed connections", Why: "the same: what was received from a shell that found no program is on a line of its own", Text: true, From: `^/bin/sh: \d+: /no/such/\S+: not found$`, To: ``},
 	{Doc: "Words of failed connections", Why: "the same, and become is a connection here", Task: `.*/ refused, .* / .*`, Path: `msg|rc|changed|module_std(out|err)`},
 	{Doc: "The farewell of ssh", Why: "what ssh prints when it closes a shared connection", From: `Shared connection to [^ ]+ closed\.\r?\n?`, To: ``},
 	{Doc: "Temporary directories", Why: "temporary directories have another name, and lie in the home of the account that needs them", From: `(/[\w.-]+)+/(ansible-tmp|ansible_mitogen_action_[0-9a-f]{16}(-tmp-)?)`, To: `/TMP`},
+	{Doc: "Temporary directories", Why: "the stock path without pipelining gives a module a directory; where it has none it makes one", Task: `.*/ get_url / .*`, Path: `(results\.\d+\.)?src`, From: `(/[\w.-]+)+/\.ansible/tmp/ansible-moduletmp-[\w.-]+/`, To: `/TMP/`},
 	{Doc: "Becoming an ordinary user", Why: "the stock path warns of a temporary directory that it had to make; the agent has made it before", Path: `(.*\.)?warnings`, From: `^Module remote_tmp .* did not exist and was created with a mode of 0700`, Gone: true},
 	{Doc: "Becoming an ordinary user", Why: "the same", From: `^\[WARNING\]: Module remote_tmp .* did not exist and was created with a mode of 0700.*`, To: ``},
 	{Doc: "Becoming an ordinary user", Why: "who may not enter the directory of the login account starts at home, and not in a temporary directory", Path: `stdout(_lines\.0)?`, From: `^(/home/\w+)/\.ansible/tmp/ansible-moduletmp\b`, To: `$1`},

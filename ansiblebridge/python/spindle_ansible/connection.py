@@ -148,7 +148,8 @@ class Connection(ConnectionBase):
         result = session.call('exec', context, meta=meta, parts=parts)
         if not (ssh and tty):
             return result.exit_status, result.out, result.err
-        farewell = texts.HANGUP % (self._play_context.remote_addr,)
+        source = session.source()
+        farewell = texts.HANGUP % (source.get('host') or source.address(),)
         ending = b'\r\n' if emulate_tty else b'\n'
         return result.exit_status, result.out, result.err + to_bytes(farewell) + ending
 

@@ -191,8 +191,10 @@ def _check_switch(variables):
 def _check(task, variables, items):
     _check_switch(variables)
     _check_task(task)
+    if '{' in str(task.connection or ''):  # newer releases have all items behind the first go by its connection
+        raise Dependent('the connection is a template')
     if not compat.tells_become() and any('{' in str(value) for value in (
-            task.become, task.become_method, variables.get('ansible_become'), task.remote_user, task.port, task.connection)):
+            task.become, task.become_method, variables.get('ansible_become'), task.remote_user, task.port)):
         # and up to 2.10 what one item has connected by stays with those behind it
         raise Dependent('each item may become another, and needs a connection of its own for it')
     _check_action(task)

@@ -126,6 +126,10 @@ class IndependenceTest(unittest.TestCase):
         self.assertFalse(scan.file(b'once more {{ before }}'))
         self.assertTrue(scan.file(b'{{ templated }}'))
 
+    def test_a_connection_by_item(self):
+        self.assertFalse(self.verdict(connection='{{ "local" if item == 2 else "ssh" }}'))
+        self.assertTrue(self.verdict(connection='local'))
+
     def test_labels_that_may_end_the_loop(self):
         sized = {'sized': '{{ item.size | human_readable }}', 'shown': '{{ item.size | default("none", true) | upper }}'}
         for text in ('{{ item.path | replace("/", "") }}', '{{ out.stdout }} {{ item }}', '{{ item.a | default("x") }}', '{{ "x" if out is defined else item[0] }}',
