@@ -48,7 +48,7 @@ var Chosen = []Rule{
 	{Doc: "Words of failed connections", Why: "the same, and become is a connection here", Task: `.*/ refused, .* / .*`, Path: `msg|rc|changed|module_std(out|err)`},
 	{Doc: "The farewell of ssh", Why: "what ssh prints when it closes a shared connection", From: `Shared connection to [^ ]+ closed\.\r?\n?`, To: ``},
 	{Doc: "Temporary directories", Why: "temporary directories have another name, and lie in the home of the account that needs them", From: `(/[\w.-]+)+/(ansible-tmp|ansible_mitogen_action_[0-9a-f]{16}(-tmp-)?)`, To: `/TMP`},
-	{Doc: "Temporary directories", Why: "the stock path without pipelining gives a module a directory; where it has none it makes one", Task: `.*/ get_url / .*`, Path: `(results\.\d+\.)?src`, From: `(/[\w.-]+)+/\.ansible/tmp/ansible-moduletmp-[\w.-]+/`, To: `/TMP/`},
+	{Doc: "Temporary directories", Why: "the stock path without pipelining gives a module a directory; where it has none it makes one", Task: `.*/ get_url / .*`, Path: `(results\.\d+\.)?src`, From: `(/[\w.-]+)+/\.ansible/tmp/ansible-moduletmp[\w.-]*/`, To: `/TMP/`},
 	{Doc: "Becoming an ordinary user", Why: "the stock path warns of a temporary directory that it had to make; the agent has made it before", Path: `(.*\.)?warnings`, From: `^Module remote_tmp .* did not exist and was created with a mode of 0700`, Gone: true},
 	{Doc: "Becoming an ordinary user", Why: "the same", From: `^\[WARNING\]: Module remote_tmp .* did not exist and was created with a mode of 0700.*`, To: ``},
 	{Doc: "Becoming an ordinary user", Why: "who may not enter the directory of the login account starts at home, and not in a temporary directory", Path: `stdout(_lines\.0)?`, From: `^(/home/\w+)/\.ansible/tmp/ansible-moduletmp\b`, To: `$1`},
