@@ -25,6 +25,8 @@ const (
 
 var errDeadline = errors.New("deadline of the dial")
 
+const textNotWhole = "The agent was not sent whole: "
+
 // Converse boots the agent behind link: it writes p.Flight, answers prompts, skips noise until the marker line
 // that bears p.Nonce, and reads HELLO. Nothing waits for anything else: the far end may talk first, or not read
 // before it has talked. Only if all streams are one terminal (link.Side is nil), the flight waits for the marker, since
@@ -86,8 +88,8 @@ type conversation struct {
 	// pump each, and read when booted or sideEnd tell.
 	outRest, sideRest  []byte
 	sideMarked, merged bool
-	// followed says that something is written behind the flight. Written before flown tells.
-	followed bool
+	// trail is what is written behind the flight; nil if nothing is. Written before flown tells.
+	trail *trail
 }
 
 type hello struct {
@@ -155,7 +157,7 @@ func (c *conversation) run(ctx context.Context) (*Booted, error) {
 	}
 }
 
-// finish checks HELLO and waits until everything is written that has to be.
+// finish checks HELLO and waits until everything is written that has to be: what is behind the flight may take longer than the dial has.
 func (c *conversation) finish(ctx context.Context, h hello, exit *Exit) (*Booted, error) {
 	if c.bare {
 		return c.finishBare(ctx)
@@ -175,10 +177,14 @@ func (c *conversation) finish(ctx context.Context, h hello, exit *Exit) (*Booted
 	if hd, ok := h.frame.Header.(wire.Hello); !ok || hd.Role != "agent" || hd.Proto != wire.Proto {
 		return nil, c.fail(fmt.Sprintf("The agent did not answer as one of protocol %d.", wire.Proto), nil)
 	}
-	if err := c.written(ctx, "The agent was not sent whole: "); err != nil {
+	if err := c.written(ctx, textNotWhole); err != nil {
 		return nil, err
 	}
-	return &Booted{Link: c.link, Frames: h.frames, Hello: h.frame, Behind: c.followed, Said: c.forget(), side: c.side}, nil
+	link, err := c.trailing()
+	if err != nil {
+		return nil, c.fail(textNotWhole+osText(err), err)
+	}
+	return &Booted{Link: link, Frames: h.frames, Hello: h.frame, Behind: c.trail != nil, Said: c.forget(), side: c.side}, nil
 }
 
 // written waits until the flight and all answers are.
@@ -215,7 +221,7 @@ func (c *conversation) forget() (said []string) {
 
 func (c *conversation) pump(fn func()) { c.pumps.Go(fn) }
 
-// fly writes the flight.
+// fly writes the flight, and then what is behind it, which a dial does not wait for.
 func (c *conversation) fly() {
 	if lead := c.script.Lead; lead.IsSet() {
 		typed := append([]byte(lead.Reveal()), '\n')
@@ -236,31 +242,12 @@ func (c *conversation) fly() {
 	}
 	err := c.send()
 	if err == nil && c.behind != nil {
-		err = c.follow()
+		c.trail = c.follow()
 	}
+	trail := c.trail
 	c.flown <- err
-}
-
-// follow writes what is to be behind the flight, if that is known before HELLO has come.
-func (c *conversation) follow() error {
-	select {
-	case <-c.marker: // it is an agent that is going to read it
-	case <-c.heard:
-		return nil
-	}
-	select {
-	case frame := <-c.behind:
-		c.followed = true
-		head, err := wire.AppendHead(nil, frame)
-		if err != nil {
-			return err
-		}
-		if _, err = c.link.Write(head); err == nil {
-			_, err = c.link.Write(frame.Body) // not copied: many links may be sent the same
-		}
-		return err
-	case <-c.heard:
-		return nil
+	if trail != nil {
+		trail.write(c.link)
 	}
 }
 

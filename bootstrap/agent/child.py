@@ -14,6 +14,8 @@ def fork(link, fds, control, task, wait=None):
         # While it is our code that runs, being told to end must not leave half a file behind.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         os.setsid()
+        if link.files:
+            set_files(*link.files)  # what we have allowed ourselves is nobody else's
         # The warden hears of this group from here, and nothing is done before. Where the agent has ended meanwhile, the
         # warden may not have listened any more; where it has not, the warden will read this when it has.
         record(link.warden, b'G%d' % os.getpid())

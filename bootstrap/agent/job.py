@@ -29,6 +29,8 @@ class Job(object):
         self.rest = b''
         self.files = set()  # hidden files that the child has made and not put in place or removed yet
         link.jobs[id] = self
+        if len(link.jobs) > 32:
+            link.more_files()
 
     def source(self, channel, **kinds):
         mine, theirs = pipe(0)
@@ -374,6 +376,7 @@ class Spawn(Job):
     """One SPAWN, answered by EXIT: a program whose streams are relayed as they are."""
 
     keeps = 0
+    talks = True  # so that the pipe is closed as soon as it is another program's: there may be hundreds
 
     def __init__(self, link, id, header, body):
         self.mode, meta_len = header

@@ -28,6 +28,7 @@ class Link(object):
         self.early = set()  # chains whose next link may be forked ahead, when all that is due was sent
         self.waiting = {}  # chains by the ids of links whose turn is yet to come
         self.pids = {}  # jobs whose child is to be reaped
+        self.files = None  # the limits of open files that children get back, if ours are others
         self.dying = {}  # groups that were told to end, and when they are killed
         self.backlog = deque()  # what is to be done when there is nothing else: generators
         self.frames = deque()  # packed, in front of all DATA
@@ -64,6 +65,14 @@ class Link(object):
             self.poller.unregister(fd)
         self.handlers.pop(fd, None)
         close(fd)
+
+    def more_files(self):
+        """Allows for more jobs than most agents ever have: each takes up to five descriptors, and accounts are often given 1024, or 256."""
+        if self.files is None:
+            try:
+                self.files = limit_files(1 << 16)
+            except Exception:  # a Python without that, or a system that does not let us
+                self.files = ()
 
     # Out.
 

@@ -27,7 +27,8 @@ def perform(meta, closure, modlib, args, box, link, last=True):
     null = os.open(DEVNULL, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    limit_files(meta.get('rlimit_nofile') or 0)
+    if meta.get('rlimit_nofile'):
+        limit_files(meta['rlimit_nofile'])
     if box:
         box.leave()
     link.zygote.adopt(closure, modlib)
@@ -57,20 +58,23 @@ def run_module(meta, finder, args):
 
 
 def limit_files(number):
-    if not number:
-        return
+    """Has this process open so many files, if it may; returns the limits that there were."""
     import resource
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = number if hard == resource.RLIM_INFINITY else min(hard, number)
-    if wanted != soft:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        except ValueError:  # macOS does not always mean its hard limit
-            return
+    set_files(number if hard == resource.RLIM_INFINITY else min(hard, number), hard)
+    return soft, hard
+
+
+def set_files(soft, hard):
+    import resource
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    except ValueError:  # macOS does not always mean its hard limit
+        return
     # Python 2's subprocess has counted when it was imported, and closes that many descriptors.
     subprocess = sys.modules.get('subprocess')
     if hasattr(subprocess, 'MAXFD'):
-        subprocess.MAXFD = wanted
+        subprocess.MAXFD = soft
 
 
 def write_zip(store, closure, home, box):

@@ -1,6 +1,7 @@
 package connections
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -9,7 +10,8 @@ import (
 )
 
 // Settings of a first hop may be other words for those of another one: an alias of ssh_config, and what it stands for. What stands behind
-// them is found out once, ahead of the first request that has them; the request waits for that, and for nothing else.
+// them is found out ahead of the first request that has them; the request waits for that, and for nothing else. It holds for as long as there is
+// such a connection. A new one goes by what is configured then, which may be something else.
 
 // unread is a request whose first hop is still to be resolved.
 type unread struct {
@@ -23,9 +25,10 @@ type resolved struct{ words, meant string }
 // ask takes a request, now or when its first hop has been resolved.
 func (s *connections) ask(ctx actor.Context, sender *actor.PID, message any) {
 	var hops []HopRequest
+	dials := false
 	switch m := message.(type) {
 	case *Acquire:
-		hops = m.Hops
+		hops, dials = m.Hops, true
 	case *Reset:
 		hops = m.Hops
 	case *Retire:
@@ -33,7 +36,7 @@ func (s *connections) ask(ctx actor.Context, sender *actor.PID, message any) {
 	case *Ticket:
 		hops = m.Hops
 	}
-	if words := s.unresolved(ctx, hops); words != "" {
+	if words := s.unresolved(ctx, hops, dials); words != "" {
 		s.unread[words] = append(s.unread[words], unread{sender, message})
 		return
 	}
@@ -54,8 +57,9 @@ func (s *connections) take(ctx actor.Context, sender *actor.PID, message any) {
 }
 
 // unresolved returns the digest of settings that are being resolved, and begins with that if nobody has. It is empty if there is nothing to
-// wait for: what is wrong with settings is told by who uses them.
-func (s *connections) unresolved(ctx actor.Context, hops []HopRequest) string {
+// wait for: what is wrong with settings is told by who uses them. Who dials if there is no connection goes by what is configured now; who ends one
+// means what has been made.
+func (s *connections) unresolved(ctx actor.Context, hops []HopRequest, dials bool) string {
 	if len(hops) == 0 || s.cfg.Factories[hops[0].Method] == nil {
 		return ""
 	}
@@ -64,7 +68,7 @@ func (s *connections) unresolved(ctx actor.Context, hops []HopRequest) string {
 		return ""
 	}
 	words := s.digest("", encoded)
-	if _, known := s.meant[words]; known {
+	if meant, known := s.meant[words]; known && (!dials || s.stands(hops[0], meant)) {
 		return ""
 	}
 	if _, begun := s.unread[words]; begun {
@@ -77,6 +81,22 @@ func (s *connections) unresolved(ctx actor.Context, hops []HopRequest) string {
 	}
 	s.resolve(ctx, words, resolver)
 	return words
+}
+
+// stands says whether there is a first hop as its settings were understood, or one is on its way.
+func (s *connections) stands(hop HopRequest, meant string) bool {
+	if meant != "" {
+		hop.Kwargs = json.RawMessage(`"` + meant + `"`)
+	}
+	encoded, err := identity(hop)
+	if err != nil {
+		return false
+	}
+	key := s.digest("", encoded)
+	return slices.ContainsFunc([]string{key, bareName(key)}, func(name string) bool {
+		e := s.entries[name]
+		return e != nil && !e.going()
+	})
 }
 
 func (s *connections) onResolved(ctx actor.Context, m *resolved) {

@@ -83,6 +83,33 @@ func TestWhatMeansTheSameIsTheSame(t *testing.T) {
 	})
 }
 
+// Configurations change while a run goes on. What stands is used by those who have it under its name; the next connection is what the name means then.
+func TestMeaningsMayChange(t *testing.T) {
+	inLab(t, func(l *lab) {
+		gate, asked := make(chan struct{}), new(atomic.Int64)
+		close(gate)
+		meanings := map[string]string{"ssh:b": "web1", "ssh:web1": "web1", "ssh:web2": "web2"}
+		l.wrap = func(name string, d *treetest.Dialer) transports.Dialer {
+			return alias{Dialer: d, means: meanings[name], gate: gate, asked: asked} // a dialer is made for each request
+		}
+		for _, name := range []string{"ssh:b", "ssh:web1", "ssh:web2"} {
+			l.host(name, treetest.UntilGone)
+		}
+		a := l.Probe("a")
+		first := l.acquire(a, false, "ssh:b")
+		meanings["ssh:b"] = "web2"
+		if l.acquire(a, false, "ssh:b").Target.Name != first.Target.Name || asked.Load() != 1 {
+			t.Errorf("what stands is used no more, after %d questions", asked.Load())
+		}
+		a.Request(l.conns, &Reset{Key: 9, Hops: stack("ssh:b")})
+		actorstest.Expect[*ResetDone](a)
+		second, web2, web1 := l.acquire(a, false, "ssh:b"), l.acquire(a, false, "ssh:web2"), l.acquire(a, false, "ssh:web1")
+		if second.Target.Name != web2.Target.Name || second.Target.Name == web1.Target.Name {
+			t.Errorf("it is %s; web1 is %s, web2 is %s", second.Target.Name, web1.Target.Name, web2.Target.Name)
+		}
+	})
+}
+
 // Who goes away while settings are looked up has nothing set up for it.
 func TestForgottenWhileResolving(t *testing.T) {
 	inAliases(t, func(l *lab, gate chan struct{}, _ *atomic.Int64) {

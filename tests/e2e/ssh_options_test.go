@@ -137,6 +137,83 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// TestHostKeysByTheUsersWord reaches hosts whose keys nobody knows, where the user's own words let that pass, and no others.
+func TestHostKeysByTheUsersWord(t *testing.T) {
+	c, h := one(t, env.Versions[0])
+	c.Write(t, env.PlayDir+"/where.yml", fmt.Sprintf(wherePlay, "all"), 0o644)
+	c.Write(t, "/home/ops/.ssh/known_hosts", "", 0o600)
+	for _, tt := range []struct {
+		name, vars, config string
+		reached            bool
+	}{
+		{name: "nothing is said"},
+		{name: "arguments", vars: "ansible_ssh_common_args='-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null'", reached: true},
+		{name: "arguments, by ssh", vars: "spindle_ssh=binary ansible_ssh_common_args='-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null'", reached: true},
+		{name: "ssh_config asks", config: "StrictHostKeyChecking ask\n"},
+		{name: "ssh_config", config: "StrictHostKeyChecking accept-new\nUserKnownHostsFile /dev/null\n", reached: true},
+		{name: "ssh_config, by ssh", vars: "spindle_ssh=binary", config: "StrictHostKeyChecking accept-new\nUserKnownHostsFile /dev/null\n", reached: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c.Write(t, "/home/ops/.ssh/config", tt.config, 0o600)
+			r := c.Play(t, env.Play{Strategy: "mitogen_linear", Playbook: "where.yml", Inventory: line(h, tt.vars)})
+			if tt.reached {
+				assertWhere(t, r, map[string]string{"web1": "web1 deploy"})
+			} else if !strings.Contains(r.Stdout, "UNREACHABLE") || !strings.Contains(r.Stdout, "Host key checking is enabled") {
+				t.Errorf("the host should be unreachable: %v", r)
+			}
+		})
+	}
+}
+
+// configPlay writes an ssh_config while it runs: of a host that there is no connection to yet, and of one that there is.
+const configPlay = `
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.copy:
+        dest: ~/.ssh/config
+        content: "Host vm\n\tHostName %[1]s\n\tUser deploy\n"
+    - ansible.builtin.add_host: {name: vm, ansible_python_interpreter: /usr/bin/python3}
+- hosts: vm
+  gather_facts: false
+  tasks:
+    - name: first
+      ansible.builtin.command: id -un
+    - ansible.builtin.copy:
+        dest: ~/.ssh/config
+        content: "Host vm\n\tHostName %[1]s\n\tUser admin\n"
+      delegate_to: localhost
+    - name: still
+      ansible.builtin.command: id -un
+    - ansible.builtin.meta: reset_connection
+    - name: anew
+      ansible.builtin.command: id -un
+`
+
+// TestConfigsOfTheRun: hosts that a play has made are reached as it has written into ssh_config.
+func TestConfigsOfTheRun(t *testing.T) {
+	for how, setting := range map[string]string{"native": "auto", "binary": "binary"} {
+		t.Run(how, func(t *testing.T) {
+			c, h := one(t, env.Versions[0])
+			c.Write(t, env.PlayDir+"/made.yml", fmt.Sprintf(configPlay, h.Addr), 0o644)
+			r := c.Play(t, env.Play{
+				Strategy: "mitogen_linear", Playbook: "made.yml",
+				Inventory: "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n[all:vars]\nspindle_ssh=" + setting + "\n",
+			})
+			records, err := parity.Parse(r.Records)
+			if err != nil || r.Code != 0 || r.Hung {
+				t.Fatalf("play: %v %v", err, r)
+			}
+			for task, want := range map[string]string{"first": "deploy", "still": "deploy", "anew": "admin"} {
+				rec, _ := parity.Find(records, "vm", task, "ok")
+				if got := strings.TrimSpace(fmt.Sprint(rec.Result["stdout"])); got != want {
+					t.Errorf("%s: %q, want %q: %v", task, got, want, r)
+				}
+			}
+		})
+	}
+}
+
 // TestControlPath goes by the connection that somebody has opened already, where ansible_control_path or an ssh_config names its socket.
 func TestControlPath(t *testing.T) {
 	const socket = "/home/ops/cp.sock"

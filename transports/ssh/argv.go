@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,9 +11,12 @@ import (
 	"al.essio.dev/pkg/shellescape"
 )
 
-// options is everything between the program's name and the host: what the user's tools and tests expect to see in a
-// process list. Earlier options win over later ones, so ours are stronger than those in ssh_args.
-func (s *settings) options() []string {
+// options is what ssh -G is asked with. Earlier options win over later ones, so ours are stronger than those in ssh_args.
+func (s *settings) options() []string { return s.optionsWith(false) }
+
+// optionsWith is everything between the program's name and the host: what the user's tools and tests expect to see in a
+// process list. strict has unknown host keys refused where "enforce" leaves open whether the user allows them.
+func (s *settings) optionsWith(strict bool) []string {
 	var a []string
 	set := func(name, value string) { a = append(a, "-o", name+" "+value) }
 	if s.debugLevel > 0 {
@@ -27,9 +31,7 @@ func (s *settings) options() []string {
 	if s.port != 0 {
 		a = append(a, "-p", strconv.Itoa(s.port))
 	}
-	if s.identityFile != "" {
-		a = append(a, "-i", s.identityFile)
-	}
+	a = append(a, s.identity()...)
 	if s.identitiesOnly {
 		set("IdentitiesOnly", "yes")
 	}
@@ -45,7 +47,9 @@ func (s *settings) options() []string {
 	}
 	switch s.checkHostKeys {
 	case enforceHostKeys:
-		set("StrictHostKeyChecking", "yes")
+		if strict {
+			set("StrictHostKeyChecking", "yes")
+		}
 	case ignoreHostKeys:
 		set("StrictHostKeyChecking", "no")
 		set("UserKnownHostsFile", "/dev/null")
@@ -56,10 +60,42 @@ func (s *settings) options() []string {
 	return append(a, s.sshArgs...)
 }
 
-// argv is the whole command line of the binary, far command included; noTTY refuses a terminal that ssh would ask for otherwise.
-func (s *settings) argv(far []string, noTTY bool) []string {
-	argv := append([]string{s.sshPath}, s.options()...)
-	if noTTY {
+// identity names the key. What ssh is to expand, and a key that is not there, have to be an option: with -i it would drop them and go on to its
+// default keys, where Ansible, which names keys in that way only, has it try none of those.
+func (s *settings) identity() []string {
+	if s.identityFile == "" {
+		return nil
+	}
+	option := []string{"-o", `IdentityFile="` + s.identityFile + `"`}
+	if s.expandsIdentity() {
+		return option
+	}
+	flag := []string{"-i", s.identityFile}
+	if _, err := os.Stat(s.identityFile); err != nil {
+		return append(flag, option...)
+	}
+	return flag
+}
+
+// expandsIdentity says whether the key's name is made of others.
+func (s *settings) expandsIdentity() bool {
+	return strings.Contains(s.identityFile, "%") || strings.Contains(s.identityFile, "${")
+}
+
+// manner is what a command line of the binary has besides the settings.
+type manner struct {
+	strict bool // unknown host keys are refused, where "enforce" leaves that open
+	noTTY  bool // a terminal is refused that ssh would ask for otherwise
+	shared bool // the connection is used that control_path names
+}
+
+// argv is the whole command line of the binary, far command included.
+func (s *settings) argv(far []string, m manner) []string {
+	argv := append([]string{s.sshPath}, s.optionsWith(m.strict)...)
+	if m.shared {
+		argv = append(argv, "-o", `ControlPath="`+s.controlPath+`"`)
+	}
+	if m.noTTY {
 		argv = append(argv, "-T")
 	}
 	argv = append(argv, s.hostname)
@@ -73,9 +109,13 @@ func (s *settings) argv(far []string, noTTY bool) []string {
 // between would garble what the agent says.
 func (s *settings) wantsTTY() bool {
 	flags, err := parseArgs(s.sshArgs)
-	return err == nil && slices.ContainsFunc(flags, func(f argFlag) bool {
-		return f.letter == 't' || f.letter == 'o' && strings.HasPrefix(strings.ToLower(strings.TrimSpace(f.value)), "requesttty")
-	})
+	return err == nil && slices.ContainsFunc(flags, func(f argFlag) bool { return f.letter == 't' || f.sets("requesttty") })
+}
+
+// saysStrict says whether ssh_args have the option that host keys are checked by.
+func (s *settings) saysStrict() bool {
+	flags, _ := parseArgs(s.sshArgs) // what goes before a fault counts
+	return slices.ContainsFunc(flags, func(f argFlag) bool { return f.sets("stricthostkeychecking") })
 }
 
 // farCommand is the one string that an exec request carries: the same that the binary makes of its arguments.
@@ -107,19 +147,25 @@ type argFlag struct {
 	value  string
 }
 
+// sets says whether the flag is an option of ssh_config with that name, in lower case.
+func (f argFlag) sets(option string) bool {
+	return f.letter == 'o' && strings.HasPrefix(strings.ToLower(strings.TrimSpace(f.value)), option)
+}
+
 // Flags of ssh(1): without and with an argument.
 const (
 	plainFlags = "1246AaCfGgKkMNnqsTtVvXxYy"
 	valueFlags = "BbcDEeFIiJLlmOoPpQRSWw"
 )
 
-// parseArgs splits ssh_args as ssh's getopt does. Words that are no flags end it: ssh would take the first for the host.
+// parseArgs splits ssh_args as ssh's getopt does. Words that are no flags end it: ssh would take the first for the host. With an
+// error there are those in front of it.
 func parseArgs(args []string) ([]argFlag, error) {
 	var flags []argFlag
 	for i := 0; i < len(args); i++ {
 		word := args[i]
 		if len(word) < 2 || word[0] != '-' {
-			return nil, fmt.Errorf("the word %q in ssh_args is no option", word)
+			return flags, fmt.Errorf("the word %q in ssh_args is no option", word)
 		}
 		for j := 1; j < len(word); j++ {
 			c := word[j]
@@ -128,14 +174,14 @@ func parseArgs(args []string) ([]argFlag, error) {
 				flags = append(flags, argFlag{letter: c})
 				continue
 			case strings.IndexByte(valueFlags, c) < 0:
-				return nil, fmt.Errorf("the option -%c in ssh_args is unknown", c)
+				return flags, fmt.Errorf("the option -%c in ssh_args is unknown", c)
 			case j+1 < len(word):
 				flags = append(flags, argFlag{c, word[j+1:]})
 			case i+1 < len(args):
 				i++
 				flags = append(flags, argFlag{c, args[i]})
 			default:
-				return nil, fmt.Errorf("the option -%c in ssh_args lacks its value", c)
+				return flags, fmt.Errorf("the option -%c in ssh_args lacks its value", c)
 			}
 			break
 		}

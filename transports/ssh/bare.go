@@ -46,7 +46,7 @@ func (d *Dialer) Bare(ctx context.Context, via transports.Spawner) (transports.S
 // through is the server to be connected to through somebody else's connection. How that leads here has been said
 // already, so jump hosts and proxy commands of the configuration are left out.
 func (d *Dialer) through(ctx context.Context) (*target, error) {
-	plan, t, err := d.plan(ctx)
+	plan, t, err := d.ownPlan(ctx)
 	if err != nil {
 		return nil, expired(ctx, err)
 	}

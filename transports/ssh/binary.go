@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"spindle/transports"
 )
@@ -26,21 +27,27 @@ func (d *Dialer) binaryPlan(ctx context.Context, via transports.Spawner, program
 		names = d.names(ctx)
 	}
 	return transports.Plan{
-		Command: transports.Command{Argv: d.settings.argv(program, d.mayGetTTY(ctx, via)), Mode: d.settings.mode()},
-		Script:  d.settings.script(names),
+		Command: transports.Command{Argv: d.settings.argv(program, d.manner(ctx, isLocal(via))), Mode: d.settings.mode()},
+		Script:  d.settings.script(names, d.Timeout()),
 		How:     Binary,
 		Why:     why,
 	}
 }
 
-// mayGetTTY says whether ssh may ask for a terminal, because ssh_args say so, or the configuration, which is not known for the ssh of another
-// machine and for scripts. Where it is known not to, the command line is the one that users know.
-func (d *Dialer) mayGetTTY(ctx context.Context, via transports.Spawner) bool {
-	if d.settings.wantsTTY() || !isLocal(via) {
-		return true
+// manner is what the command line is to have because of what is configured. That is not known for the ssh of another machine and for scripts, of
+// which ssh_args alone tell. Where ssh is known not to ask for a terminal, and to refuse unknown host keys, the command line is the one that users
+// know.
+func (d *Dialer) manner(ctx context.Context, here bool) manner {
+	m := manner{strict: !d.settings.saysStrict(), noTTY: true}
+	if !here {
+		return m
 	}
-	c := d.configured(ctx)
-	return c == nil || slices.Contains([]string{"force", "true", "yes"}, c.one("requesttty"))
+	m.shared = d.master(ctx) != ""
+	if c := d.configured(ctx); c != nil {
+		m.strict = m.strict && strictnessOf(c) == strictYes
+		m.noTTY = d.settings.wantsTTY() || slices.Contains([]string{"force", "true", "yes"}, c.one("requesttty"))
+	}
+	return m
 }
 
 // configured is what ssh on this machine is told of the host; nil if that cannot be known.
@@ -101,7 +108,7 @@ var (
 
 // script is what ssh may ask and complain about. The password is for the host with these names, and not for a jump host
 // whose ssh asks on the same terminal; no names, no difference.
-func (s *settings) script(names []string) transports.Script {
+func (s *settings) script(names []string, limit time.Duration) transports.Script {
 	denied := func(line string, answered func(string) bool) string {
 		switch {
 		case answered(promptPassword):
@@ -156,7 +163,7 @@ func (s *settings) script(names []string) transports.Script {
 		},
 		Failures: failures,
 		Class:    transports.Unreachable,
-		Timeout:  s.connectTimeout,
+		Timeout:  limit,
 		Tell:     s.debugLevel > 0,
 	}
 }

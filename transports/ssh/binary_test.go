@@ -7,7 +7,7 @@ import (
 
 // judged is what comes of an unfinished line that ssh says: a failure's text, or the name of the prompt that is answered.
 func judged(s *settings, names []string, line string) string {
-	script := s.script(names)
+	script := s.script(names, 0)
 	for _, f := range script.Failures {
 		if !f.Partial || !f.Pattern.MatchString(line) {
 			continue

@@ -49,7 +49,7 @@ func (d *Dialer) connect(ctx context.Context, t *target) (*Client, error) {
 func (d *Dialer) connectFor(ctx context.Context, t *target, base *Client, jump bool) (*Client, error) {
 	if t.connectTimeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t.connectTimeout)
+		ctx, cancel = context.WithTimeout(ctx, tries(t.attempts, t.connectTimeout))
 		defer cancel()
 	}
 	var own *Client
@@ -92,7 +92,7 @@ func open(ctx context.Context, t *target, via *Client) (*lossyConn, error) {
 		if err != nil {
 			return nil, err
 		}
-		return newLossyConn(conn), nil
+		return newLossyConn(newTunnel(conn)), nil
 	case t.proxyCommand != "":
 		conn, err := startProxy(ctx, t.proxyCommand)
 		if err != nil {

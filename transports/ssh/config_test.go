@@ -50,7 +50,7 @@ func TestAnswersForHostsAreKeptOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c = r.remember(fmt.Sprint(n), c)
+		c = r.remember(0, fmt.Sprint(n), c)
 		if n > 0 && len(c.values) != 2 {
 			t.Fatalf("%d values kept for host %d, want its two names", len(c.values), n)
 		}

@@ -7,6 +7,33 @@ import (
 	"time"
 )
 
+// tunnel is a connection through another one. The library's calls on it return when the far side agrees, or when the other connection ends:
+// neither can be waited for where that has gone silent, nor may it be ended if others use it. So it is cut on this side.
+type tunnel struct {
+	net.Conn
+	cut  chan struct{}
+	once sync.Once
+	in   cutReader
+	out  cutWriter
+}
+
+func newTunnel(c net.Conn) *tunnel {
+	cut := make(chan struct{})
+	return &tunnel{Conn: c, cut: cut, in: cutReader{r: c, cut: cut}, out: cutWriter{w: c, cut: cut}}
+}
+
+func (t *tunnel) Read(p []byte) (int, error)  { return t.in.Read(p) }
+func (t *tunnel) Write(p []byte) (int, error) { return t.out.Write(p) }
+
+// Close does not wait for the far side, nor for room in the network.
+func (t *tunnel) Close() error {
+	t.once.Do(func() {
+		close(t.cut)
+		go func() { _ = t.Conn.Close() }()
+	})
+	return nil
+}
+
 // lossyConn is a connection that remembers why it ended and when it was last heard of. The library tells channels only
 // that they have ended.
 type lossyConn struct {

@@ -35,14 +35,19 @@ func NewFactory() transports.Factory {
 // Name is "ssh:user@host", with the port if it is set and not 22.
 func (d *Dialer) Name() string { return d.settings.name() }
 
-// Timeout is connect_timeout. It covers finding out how to connect, connecting, logging in and booting.
-func (d *Dialer) Timeout() time.Duration { return d.settings.connectTimeout }
+// Timeout is connect_timeout, or more if the user's own ConnectTimeout and ConnectionAttempts need it. It covers finding out how to connect,
+// connecting, logging in and booting.
+func (d *Dialer) Timeout() time.Duration {
+	s := d.settings
+	return max(s.connectTimeout, d.patience(s.connectTimeout))
+}
 
 // Explain says how the host would be reached from this machine, without connecting.
 func (d *Dialer) Explain(ctx context.Context) (Plan, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.Timeout())
 	defer cancel()
 	p, _, err := d.plan(ctx)
+	p.Argv = d.settings.argv(nil, d.manner(ctx, true))
 	return p, err
 }
 

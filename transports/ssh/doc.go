@@ -4,7 +4,8 @@
 // configuration (Match and Include too) with the very options that the program would get. A table says of every option
 // whether the native client honours it, whether it is without effect here, or whether it is a matter for the program; an
 // option that nobody has thought of goes to the program, unless it has its default value. Booted.Why names
-// the option that decided, and [Dialer.Explain] tells it without connecting.
+// the option that decided, and [Dialer.Explain] tells it without connecting. What ssh has said is remembered until its
+// files change.
 //
 //   - Natively, one connection per hop is opened by golang.org/x/crypto/ssh inside this process: 2 ms of CPU in place of
 //     80, and no process to keep. Jump hosts are connections in connections, each with its own configuration, host key
@@ -20,8 +21,8 @@
 //
 // A password is sent once in a dial, to the host itself and to no jump host, and never to a server whose key has
 // changed. Unknown and changed host keys are refused as StrictHostKeyChecking says; nobody is there to be asked, so
-// "ask" refuses. connect_timeout bounds everything from ssh -G to the agent's HELLO. A link that falls silent is asked for a
-// sign of life every keepalive_interval, and given up when that has passed without an answer keepalive_count times in a row. Closing a
+// "ask" refuses. connect_timeout bounds everything from ssh -G to the agent's HELLO, unless the user's own ConnectTimeout
+// and ConnectionAttempts are more. A link that falls silent is asked for a sign of life every keepalive_interval, and given up when that has passed without an answer keepalive_count times in a row. Closing a
 // link ends its connection, and those that it runs through. The texts of errors are the same on both ways, and their class is always
 // Unreachable.
 //

@@ -249,7 +249,7 @@ func TestSecretsStayOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := made.(*Dialer)
-	for _, text := range append(d.settings.argv([]string{"x"}, false), d.Name(), d.settings.password.String(), strconv.Itoa(0)) {
+	for _, text := range append(d.settings.argv([]string{"x"}, manner{}), d.Name(), d.settings.password.String(), strconv.Itoa(0)) {
 		if strings.Contains(text, "s3cret") {
 			t.Errorf("the password is in %q", text)
 		}

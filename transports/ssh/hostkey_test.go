@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,10 +70,59 @@ func TestHostKeys(t *testing.T) {
 			d.knows(s.name() + " " + authorized(l.other.PublicKey()))
 			return kw{"identity_file": d.identity(), "check_host_keys": "ignore"}
 		}},
-		{name: "enforced-over-config", want: textHostKey, setup: func(d *desk, _ *server) kw {
+		// What the user says of it counts, as for stock Ansible, which says nothing itself.
+		{name: "config-allows", setup: func(d *desk, _ *server) kw {
 			d.knows()
+			d.config("StrictHostKeyChecking accept-new")
+			return login(d)
+		}},
+		{name: "config-allows-changed", setup: func(d *desk, s *server) kw {
+			d.knows(s.name() + " " + authorized(l.other.PublicKey()))
 			d.config("StrictHostKeyChecking no")
 			return login(d)
+		}},
+		{name: "config-asks", want: textHostKey, setup: func(d *desk, _ *server) kw {
+			d.knows()
+			d.config("StrictHostKeyChecking ask")
+			return login(d)
+		}},
+		{name: "config-refuses", want: textHostKey, setup: func(d *desk, _ *server) kw {
+			d.knows()
+			d.config("StrictHostKeyChecking yes")
+			return login(d)
+		}},
+		{name: "arguments-allow", setup: func(d *desk, _ *server) kw {
+			d.knows()
+			k := login(d)
+			k["ssh_args"] = []string{"-F", d.path("ssh_config"), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"}
+			return k
+		}},
+		{name: "arguments-refuse", want: textHostKey, setup: func(d *desk, _ *server) kw {
+			d.knows()
+			d.config("StrictHostKeyChecking no")
+			k := login(d)
+			k["ssh_args"] = []string{"-F", d.path("ssh_config"), "-oStrictHostKeyChecking yes"}
+			return k
+		}},
+		{name: "arguments-ask", want: textHostKey, setup: func(d *desk, _ *server) kw {
+			d.knows()
+			k := login(d)
+			k["ssh_args"] = []string{"-F", d.path("ssh_config"), "-o", "StrictHostKeyChecking=ask"}
+			return k
+		}},
+		{name: "a-script-is-told-by-arguments", only: Binary, setup: func(d *desk, _ *server) kw {
+			d.knows()
+			k := login(d)
+			k["ssh_path"] = d.script()
+			k["ssh_args"] = []string{"-F", d.path("ssh_config"), "-o", "StrictHostKeyChecking=accept-new"}
+			return k
+		}},
+		{name: "a-script-is-not-asked", only: Binary, want: textHostKey, setup: func(d *desk, _ *server) kw {
+			d.knows()
+			d.config("StrictHostKeyChecking no")
+			k := login(d)
+			k["ssh_path"] = d.script()
+			return k
 		}},
 		{name: "ask", want: textHostKey, setup: func(d *desk, _ *server) kw {
 			d.knows()
@@ -94,6 +144,53 @@ func TestHostKeys(t *testing.T) {
 			return kw{"identity_file": d.identity(), "check_host_keys": "accept"}
 		}},
 	})
+}
+
+// script is one in the place of ssh.
+func (d *desk) script() string {
+	path := d.write("wrapper", "#!/bin/sh\nexec ssh \"$@\"\n")
+	if err := os.Chmod(path, 0o700); err != nil {
+		d.t.Fatal(err)
+	}
+	return path
+}
+
+// The command line says what users know it to say, unless they have said otherwise.
+func TestStrictInCommandLines(t *testing.T) {
+	d := newDesk(t, &theLab)
+	web := &server{host: "web1", port: "22"}
+	for _, c := range []struct {
+		config, argument string
+		ours             bool
+	}{
+		{"", "", true},
+		{"StrictHostKeyChecking ask", "", true},
+		{"StrictHostKeyChecking yes", "", true},
+		{"StrictHostKeyChecking no", "", false},
+		{"StrictHostKeyChecking off", "", false},
+		{"StrictHostKeyChecking accept-new", "", false},
+		{"", "-oStrictHostKeyChecking=no", false},
+		{"", "-ostricthostkeychecking yes", false},
+	} {
+		d.config(c.config)
+		d.make = NewFactory()
+		k := d.kwargs(web, nil)
+		if c.argument != "" {
+			k["ssh_args"] = []string{"-F", d.path("ssh_config"), c.argument}
+		}
+		dl := d.dialer(k)
+		far := dl.settings.argv(nil, dl.manner(t.Context(), false))
+		if got := slices.Contains(far, "StrictHostKeyChecking yes"); got != (c.argument == "") {
+			t.Errorf("%q, %q: on another machine it has our option: %v", c.config, c.argument, got)
+		}
+		p, err := dl.Explain(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Contains(p.Argv, "StrictHostKeyChecking yes"); got != c.ours {
+			t.Errorf("%q, %q: it has our option: %v", c.config, c.argument, got)
+		}
+	}
 }
 
 // A server whose key has changed gets no password, even where the key itself is let pass.
@@ -126,6 +223,7 @@ func TestLearnHostKeys(t *testing.T) {
 		{"accept", "accept", "", true},
 		{"accept-hashed", "accept", "HashKnownHosts yes", true},
 		{"config-accept-new", "config", "StrictHostKeyChecking accept-new", true},
+		{"enforce-accept-new", "enforce", "StrictHostKeyChecking accept-new", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

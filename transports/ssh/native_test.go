@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"errors"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +135,23 @@ func TestKeys(t *testing.T) {
 			d.config("IdentityFile " + d.dir + "/id-%h-%r-%%")
 			return nil
 		}},
+		{name: "tokens-in-the-named-key", setup: func(d *desk, s *server) kw {
+			writePrivate(d.t, d.path("id-"+s.host+"-"+d.lab.user), d.lab.private, "")
+			return kw{"identity_file": d.path("id-%h-%r")}
+		}},
+		{name: "tokens-in-the-named-key-goes-first", only: Native, setup: func(d *desk, s *server) kw {
+			writePrivate(d.t, d.path("id-"+s.host), d.lab.private, "")
+			d.config("IdentityAgent " + d.agent(newPrivate(), newPrivate(), newPrivate(), newPrivate()))
+			return kw{"identity_file": d.path("id-%h")}
+		}},
+		{name: "tokens-are-no-name", want: textRefused, setup: func(d *desk, _ *server) kw {
+			writePrivate(d.t, d.path("id-%h"), d.lab.private, "")
+			return kw{"identity_file": d.path("id-%h")}
+		}},
+		{name: "blanks-in-the-named-key", setup: func(d *desk, _ *server) kw {
+			writePrivate(d.t, d.path("my key"), d.lab.private, "")
+			return kw{"identity_file": d.path("my key")}
+		}},
 		{name: "certificate-beside-key", setup: func(d *desk, _ *server) kw {
 			return kw{"identity_file": d.certified("fresh", "fresh-cert.pub")}
 		}},
@@ -240,4 +258,29 @@ func TestTwoFactors(t *testing.T) {
 			return kw{"identity_file": d.identity()}
 		}},
 	})
+}
+
+// A key that is named and not there is no reason to try others, as for Ansible.
+func TestNamedKeysAreInsteadOfDefaults(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("SKIPPED: no ssh")
+	}
+	d := newDesk(t, &theLab)
+	missing := d.path("not there")
+	t.Setenv("SPN_KEYS", d.dir)
+	for _, c := range []struct{ named, want string }{
+		{missing, missing},
+		{d.path("%h-%p"), d.path("web1-2222")},
+		{"${SPN_KEYS}/%%", d.path("%")},
+		{d.write("there", ""), d.path("there")},
+	} {
+		dl := d.dialer(d.kwargs(&server{host: "web1", port: "2222"}, kw{"identity_file": c.named, "ssh_args": []string{"-F", "none"}}))
+		_, target, err := dl.plan(t.Context())
+		if err != nil || target == nil {
+			t.Fatalf("%s: %v, %v", c.named, target, err)
+		}
+		if got := strings.Join(target.identities, " "); got != c.want || target.firstIdentity != c.want {
+			t.Errorf("%s: keys are %s, %s goes first", c.named, got, target.firstIdentity)
+		}
+	}
 }

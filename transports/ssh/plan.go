@@ -24,7 +24,7 @@ type Plan struct {
 	How string
 	// Why says what decided.
 	Why string
-	// Argv is the command line of the binary, the far command left out. It is what ssh -G was asked about too.
+	// Argv is the command line of the binary, the far command left out. Only Explain tells it.
 	Argv []string
 	// Path are the servers on the way, the host itself last, as user@host:port. It is empty if ssh -G could not tell.
 	Path []string
@@ -42,7 +42,15 @@ func (r reason) Error() string { return string(r) }
 
 // plan decides. The target is nil if How is Binary. An error means that time ran out.
 func (d *Dialer) plan(ctx context.Context) (Plan, *target, error) {
-	p := Plan{How: Binary, Argv: d.settings.argv(nil, d.settings.wantsTTY())}
+	if path := d.master(ctx); path != "" {
+		return Plan{How: Binary, Why: fmt.Sprintf("there is a connection of ssh's at %s", path)}, nil, nil
+	}
+	return d.ownPlan(ctx)
+}
+
+// ownPlan is the plan for a connection that nobody has opened yet.
+func (d *Dialer) ownPlan(ctx context.Context) (Plan, *target, error) {
+	p := Plan{How: Binary}
 	if d.settings.prefer == preferBinary {
 		p.Why = "spindle_ssh is binary"
 		return p, nil, nil
@@ -89,6 +97,9 @@ func (d *Dialer) target(ctx context.Context) (*target, error) {
 	}
 	t.password = s.password
 	t.firstIdentity = s.identityFile
+	if s.expandsIdentity() && len(t.identities) > 0 {
+		t.firstIdentity = t.identities[0] // the command line's go first
+	}
 	return t, nil
 }
 
@@ -116,6 +127,9 @@ func (d *Dialer) chain(ctx context.Context, options, file []string, host string,
 	t, err := newTarget(host, c, base)
 	if err != nil {
 		return nil, reason(prefix + err.Error())
+	}
+	if t.attempts > 1 && t.connectTimeout == 0 {
+		t.connectTimeout = d.settings.connectTimeout // as Ansible tells ssh: one that says nothing is tried again, too
 	}
 	if !c.set("proxyjump") {
 		return t, nil

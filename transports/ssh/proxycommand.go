@@ -134,13 +134,16 @@ func (b *tailBuffer) text() string {
 // dialTCP connects to a target that nothing stands in front of.
 func dialTCP(ctx context.Context, t *target) (net.Conn, error) {
 	d := net.Dialer{KeepAlive: 0}
+	if t.attempts > 1 {
+		d.Timeout = t.connectTimeout // each has as much; the only one has what there is
+	}
 	if t.bind != nil {
 		d.LocalAddr = &net.TCPAddr{IP: t.bind}
 	}
 	var err error
 	for try := range t.attempts {
 		if try > 0 {
-			pause := time.NewTimer(time.Second) // as ssh does
+			pause := time.NewTimer(betweenTries)
 			select {
 			case <-pause.C:
 			case <-ctx.Done():

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// resolver asks ssh itself what its configuration says about a host, and remembers the answers for as long as the
-// process lives: a playbook whose ssh_config changes under it is not promised anything.
+// resolver asks ssh itself what its configuration says about a host, and remembers the answers for as long as the files are the same, see stamp.go.
+// What else they may depend on, such as a Match exec, is looked at once.
 type resolver struct {
 	flight singleflight.Group
 	slots  chan struct{} // one per ssh -G that may run now
@@ -28,6 +28,7 @@ type resolver struct {
 	// patterns are for hosts that need not be asked about, see uniform.go.
 	patterns map[string]*pattern
 	common   *config // the first answer, which others take from what they have in common with it
+	watched  watched
 }
 
 func newResolver() *resolver {
@@ -40,17 +41,13 @@ func newResolver() *resolver {
 // resolve runs exe with -G, the options and the host, or remembers, or knows without asking. Equal questions asked meanwhile share one answer,
 // and one deadline, the first asker's.
 func (r *resolver) resolve(ctx context.Context, exe string, options []string, host string) (*config, error) {
-	key := strings.Join(append([]string{exe, host}, options...), "\x00")
-	r.mu.Lock()
-	c := r.known[key]
-	r.mu.Unlock()
-	if c == nil {
-		c = r.derive(exe, options, host)
-	}
-	if c != nil {
+	key := resolveKey(exe, options, host)
+	epoch := r.look(options)
+	if c := r.recall(exe, options, host); c != nil {
 		return c, nil
 	}
-	answer := r.flight.DoChan(key, func() (any, error) {
+	// Who comes after a change does not share the answer of those before it.
+	answer := r.flight.DoChan(fmt.Sprintf("%d\x00%s", epoch, key), func() (any, error) {
 		// The first asker may go away while others still wait.
 		run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		defer cancel()
@@ -71,8 +68,8 @@ func (r *resolver) resolve(ctx context.Context, exe string, options []string, ho
 		if err != nil {
 			return nil, err
 		}
-		c = r.remember(key, c)
-		r.learn(exe, options, host, c)
+		c = r.remember(epoch, key, c)
+		r.learn(epoch, exe, options, host, c)
 		return c, nil
 	})
 	select {
@@ -86,10 +83,18 @@ func (r *resolver) resolve(ctx context.Context, exe string, options []string, ho
 	}
 }
 
-// remember keeps an answer, in as little room as it needs beside the others.
-func (r *resolver) remember(key string, c *config) *config {
+// resolveKey names a question.
+func resolveKey(exe string, options []string, host string) string {
+	return strings.Join(append([]string{exe, host}, options...), "\x00")
+}
+
+// remember keeps an answer, in as little room as it needs beside the others, unless the files have changed since it was asked for.
+func (r *resolver) remember(epoch int, key string, c *config) *config {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.watched.epoch != epoch {
+		return c
+	}
 	if r.common == nil {
 		r.common = c
 	} else {

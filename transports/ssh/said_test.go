@@ -109,7 +109,7 @@ func TestNoTerminal(t *testing.T) {
 		d.knows(s.known())
 		d.config(config)
 		dl := d.dialer(d.kwargs(s, kw{"identity_file": d.identity()}))
-		if got := dl.mayGetTTY(t.Context(), &local.Spawner{}); got != want {
+		if got := dl.manner(t.Context(), true).noTTY; got != want {
 			t.Errorf("%q: it may get a terminal: %v", config, got)
 		}
 		there := &recorder{Spawner: &local.Spawner{}}

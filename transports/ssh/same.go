@@ -44,7 +44,7 @@ func (d *Dialer) resolveBinary(ctx context.Context, b *strings.Builder) (string,
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(b, "%q %q %d\n", s.sshPath, s.sshArgs, s.debugLevel)
+	fmt.Fprintf(b, "%q %q %d %q\n", s.sshPath, s.sshArgs, s.debugLevel, d.master(ctx))
 	for _, key := range c.keys {
 		// The name that was asked for stands behind these.
 		if slices.ContainsFunc(c.all(key), func(v string) bool { return strings.Contains(v, "%n") || strings.Contains(v, "%k") }) {

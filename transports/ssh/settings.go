@@ -17,7 +17,7 @@ import (
 
 // Values of check_host_keys.
 const (
-	enforceHostKeys = "enforce" // refuse unknown and changed keys
+	enforceHostKeys = "enforce" // refuse unknown and changed keys, unless the user's ssh_args or ssh_config say otherwise
 	ignoreHostKeys  = "ignore"  // take any key, remember none
 	acceptHostKeys  = "accept"  // remember keys of unknown hosts, refuse changed ones
 	configHostKeys  = "config"  // what ssh's own configuration says
@@ -57,6 +57,7 @@ type settings struct {
 	keepaliveCount    int
 	sshArgs           []string
 	sshPath           string
+	controlPath       string // where a connection may be that somebody has opened already; may be empty
 	debugLevel        int
 	prefer            string
 	tunnel            bool
@@ -77,6 +78,7 @@ type rawSettings struct {
 	KeepaliveCount    looseNumber       `json:"keepalive_count"`
 	SSHArgs           []string          `json:"ssh_args"`
 	SSHPath           string            `json:"ssh_path"`
+	ControlPath       looseString       `json:"control_path"`
 	DebugLevel        looseNumber       `json:"ssh_debug_level"`
 	Prefer            string            `json:"spindle_ssh"`
 	Via               string            `json:"spindle_via"`
@@ -100,6 +102,7 @@ func parseSettings(kwargs json.RawMessage) (*settings, error) {
 		keepaliveInterval: raw.KeepaliveInterval.seconds(defaultKeepalive),
 		sshArgs:           raw.SSHArgs,
 		sshPath:           expandHome(raw.SSHPath, homeDir()),
+		controlPath:       string(raw.ControlPath),
 		prefer:            raw.Prefer,
 	}
 	for _, n := range []struct {

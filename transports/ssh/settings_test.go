@@ -55,8 +55,11 @@ func TestArgvGolden(t *testing.T) {
 			"ssh_args": ["-C", "-o", "ControlMaster=auto", "-o", "ControlPersist=60s"], "ssh_debug_level": 0, "ssh_path": "ssh"}`},
 		{"everything", `{"hostname": "web1", "username": "deploy", "port": 2222, "identity_file": "~/.ssh/id", "identities_only": true,
 			"keepalive_count": 10, "keepalive_interval": 30, "ssh_args": ["-o", "A b"], "ssh_path": "/usr/local/bin/ssh"}`},
+		{"a key of each host's", `{"hostname": "web1", "identity_file": "~/keys/%h"}`},
+		{"a key that is there", `{"hostname": "web1", "identity_file": "/dev/null"}`},
 		{"a terminal", `{"hostname": "web1", "ssh_args": ["-C", "-tt"]}`},
 		{"a terminal, by option", `{"hostname": "web1", "ssh_args": ["-oRequestTTY=force"]}`},
+		{"host keys by argument", `{"hostname": "web1", "ssh_args": ["-o", "StrictHostKeyChecking=accept-new"]}`},
 		{"password", `{"hostname": "web1", "password": "secret", "keepalive_count": 10, "keepalive_interval": 30}`},
 		{"empty password", `{"hostname": "web1", "password": "", "keepalive_count": 10, "keepalive_interval": 30}`},
 		{"ignore host keys", `{"hostname": "web1", "check_host_keys": "ignore"}`},
@@ -71,7 +74,7 @@ func TestArgvGolden(t *testing.T) {
 	} {
 		s := settingsOf(t, c.kwargs)
 		b.WriteString("# " + c.name + " (" + s.name() + ", " + s.mode().String() + ")\n")
-		for _, word := range s.argv([]string{"/bin/sh", "-c", `exec python3 -c 'x' "$A"`, "&&", "&& x"}, s.wantsTTY()) {
+		for _, word := range s.argv([]string{"/bin/sh", "-c", `exec python3 -c 'x' "$A"`, "&&", "&& x"}, manner{strict: !s.saysStrict(), noTTY: s.wantsTTY()}) {
 			b.WriteString(word + "\n")
 		}
 		b.WriteString("\n")
@@ -82,8 +85,8 @@ func TestArgvGolden(t *testing.T) {
 func TestFarCommandIsTheBinarys(t *testing.T) {
 	s := settingsOf(t, `{"hostname": "web1"}`)
 	far := []string{"/bin/sh", "-c", "a 'b' \"c\" \\ $d\ne"}
-	argv := s.argv(far, false)
-	i := len(s.argv(nil, false))
+	argv := s.argv(far, manner{})
+	i := len(s.argv(nil, manner{}))
 	if got, want := strings.Join(argv[i:], " "), farCommand(far); got != want {
 		t.Errorf("ssh makes %q of it, the native client %q", got, want)
 	}

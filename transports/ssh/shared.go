@@ -73,8 +73,8 @@ type (
 func (f readFunc) Read(p []byte) (int, error)   { return f(p) }
 func (f writeFunc) Write(p []byte) (int, error) { return f(p) }
 
-// cutBuffer is how much a cutReader reads ahead.
-const cutBuffer = 32 << 10
+// A cutReader reads ahead: little at first, since most connections are idle, and more once there is more at a time.
+const cutLeast, cutMost = 2 << 10, 32 << 10
 
 // cutReader makes a blocking reader return when cut is closed. The read that is under way then ends later, unseen.
 type cutReader struct {
@@ -95,8 +95,11 @@ func (c *cutReader) Read(p []byte) (int, error) {
 	}
 	if len(c.left) == 0 && c.err == nil {
 		if c.pending == nil {
-			if c.buf == nil {
-				c.buf = make([]byte, cutBuffer)
+			switch {
+			case c.buf == nil:
+				c.buf = make([]byte, cutLeast)
+			case c.n == len(c.buf) && c.n < cutMost:
+				c.buf = make([]byte, 4*c.n)
 			}
 			pending := make(chan struct{})
 			c.pending = pending

@@ -65,6 +65,17 @@ const (
 	strictNo                          // learn unknown, let changed pass without password and agent
 )
 
+// strictnessOf is what a configuration says of unknown keys. Nobody is there to be asked, so "ask" refuses.
+func strictnessOf(c *config) strictness {
+	switch c.one("stricthostkeychecking") {
+	case "no", "false", "off":
+		return strictNo
+	case "accept-new":
+		return strictAcceptNew
+	}
+	return strictYes
+}
+
 // newTarget reads what ssh -G says about a host. base holds the defaults. An error is a reason to use the binary.
 func newTarget(alias string, c, base *config) (*target, error) {
 	t := &target{
@@ -78,6 +89,7 @@ func newTarget(alias string, c, base *config) (*target, error) {
 		connectTimeout: time.Duration(number(c.one("connecttimeout"))) * time.Second,
 		minRSABits:     number(c.one("requiredrsasize")),
 		caSignatures:   c.list("casignaturealgorithms"),
+		strict:         strictnessOf(c),
 		hashLearned:    c.yes("hashknownhosts"),
 		identitiesOnly: c.yes("identitiesonly"),
 		aliveEvery:     time.Duration(number(c.one("serveraliveinterval"))) * time.Second,
@@ -87,12 +99,6 @@ func newTarget(alias string, c, base *config) (*target, error) {
 		t.network = "tcp"
 	}
 	t.setAlgorithms(c, base)
-	switch c.one("stricthostkeychecking") {
-	case "no", "false", "off":
-		t.strict = strictNo
-	case "accept-new":
-		t.strict = strictAcceptNew
-	}
 	t.knownAs = c.one("hostkeyalias")
 	if t.knownAs == "" {
 		t.knownAs = t.hostname

@@ -10,9 +10,34 @@ import (
 	"time"
 )
 
-// haveTicket says whether this process could log in by Kerberos. Distributions switch GSSAPIAuthentication on for
-// everybody, so the option by itself says nothing; a ticket does. It is looked for once in a process.
-var haveTicket = sync.OnceValue(func() bool {
+// ticketFor is for how long it is remembered whether there is a ticket: a task may be the kinit that gets one.
+const ticketFor = 200 * time.Millisecond
+
+// tickets remembers whether this process could log in by Kerberos. Distributions switch GSSAPIAuthentication on for
+// everybody, so the option by itself says nothing; a ticket does.
+type tickets struct {
+	mu    sync.Mutex
+	have  bool
+	until time.Time
+}
+
+var theTickets tickets
+
+// there looks for a ticket, or remembers. Those who ask meanwhile wait for the one who looks; the longer that takes, the longer it counts.
+func (t *tickets) there() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	began := time.Now()
+	if began.Before(t.until) {
+		return t.have
+	}
+	t.have = haveTicket()
+	now := time.Now()
+	t.until = now.Add(max(ticketFor, 20*now.Sub(began)))
+	return t.have
+}
+
+func haveTicket() bool {
 	if klist, err := exec.LookPath("klist"); err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
@@ -32,11 +57,11 @@ var haveTicket = sync.OnceValue(func() bool {
 	}
 	_, err := os.Stat(path)
 	return err == nil
-})
+}
 
 func limitTicket(c *config) string {
 	for _, key := range []string{"gssapiauthentication", "gssapikeyexchange"} {
-		if c.yes(key) && haveTicket() {
+		if c.yes(key) && theTickets.there() {
 			return "option " + printed(c, key) + " is set and there is a Kerberos ticket"
 		}
 	}

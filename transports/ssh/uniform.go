@@ -82,19 +82,19 @@ func (p *pattern) about(host string) *config {
 	return c
 }
 
-// learn takes a real answer into account.
-func (r *resolver) learn(exe string, options []string, host string, c *config) {
+// learn takes a real answer of an epoch into account.
+func (r *resolver) learn(epoch int, exe string, options []string, host string, c *config) {
 	key := patternKey(exe, options, host)
 	if key == "" {
 		return
 	}
 	r.mu.Lock()
-	p := r.patterns[key]
-	if p == nil {
+	p, late := r.patterns[key], r.watched.epoch != epoch
+	if p == nil && !late {
 		r.patterns[key] = &pattern{host: host, config: c}
 	}
 	r.mu.Unlock()
-	if p == nil || p.host == host {
+	if late || p == nil || p.host == host {
 		return
 	}
 	same := uniform(exe, options)

@@ -122,12 +122,12 @@ func TestHostsThatDifferAreAllAskedAbout(t *testing.T) {
 		return c
 	}
 	options := []string{"-F", "none"}
-	r.learn("ssh", options, "a", answer("a", "tag x\n"))
+	r.learn(0, "ssh", options, "a", answer("a", "tag x\n"))
 	if r.derive("ssh", options, "c") != nil {
 		t.Error("one host makes no rule")
 	}
-	r.learn("ssh", options, "b", answer("b", "tag y\n"))
-	r.learn("ssh", options, "d", answer("d", "tag x\n"))
+	r.learn(0, "ssh", options, "b", answer("b", "tag y\n"))
+	r.learn(0, "ssh", options, "d", answer("d", "tag x\n"))
 	if r.derive("ssh", options, "c") != nil {
 		t.Error("b was different")
 	}

@@ -72,6 +72,14 @@ _SHELL = re.compile(r'[$~&;|<>`]|^\s*[A-Za-z_]\w*=')
 _SECRET = re.compile(r'^(--(?:password|token)=|--env=[^=]*=).+', re.S)
 
 
+# What an ssh_config may let connecting take, which is not known here: no more than that is waited for a multiplexer that does not answer.
+CONFIGURED_SECONDS = 600
+
+# Options of ssh that say how long connecting may take.
+_OPTION = {'timeout': re.compile(r'ConnectTimeout[\s="]+((?:\d+[smhdw]?)+)', re.I), 'attempts': re.compile(r'ConnectionAttempts[\s="]+(\d+)', re.I)}
+_UNITS = {'': 1, 's': 1, 'm': 60, 'h': 3600, 'd': 86400, 'w': 604800}
+
+
 def _common(source, python):
     """What nearly all have."""
     return {
@@ -482,8 +490,22 @@ def host_hops(source, python, shell, become=True):
 
 
 def seconds(way):
-    """How long a whole way may take to come up."""
-    return sum(hop['kwargs'].get('connect_timeout') or 30 for hop in way)
+    """How long a whole way may take to come up. The multiplexer has limits of its own, and knows what an ssh_config says of them."""
+    return sum(max(hop['kwargs'].get('connect_timeout') or 30, CONFIGURED_SECONDS if hop['method'] == 'ssh' else 0, _patience(hop['kwargs']))
+               for hop in way)
+
+
+def _patience(kwargs):
+    """The seconds that the user's own ssh_args let connecting take."""
+    args = ' '.join(kwargs.get('ssh_args') or ())
+    found = dict((name, _OPTION[name].search(args)) for name in _OPTION)
+    if not any(found.values()):
+        return 0
+    attempts = int(found['attempts'].group(1)) if found['attempts'] else 1
+    each = kwargs.get('connect_timeout') or 30
+    if found['timeout']:
+        each = sum(int(number) * _UNITS[unit.lower()] for number, unit in re.findall(r'(\d+)([smhdw]?)', found['timeout'].group(1), re.I)) or each
+    return attempts * (each + 1)
 
 
 def hidden(kwargs):
