@@ -36,6 +36,7 @@ _Trusted = optional('ansible._internal._datatag._tags', 'TrustedAsTemplate')
 UnsafeText = optional('ansible.utils.unsafe_proxy', 'AnsibleUnsafeText') if not HAS_BUILT_MODULE else None
 DEFERS_WARNINGS = optional('ansible._internal._display_utils', 'DeferredWarningContext') is not None
 _secrets = optional('ansible.module_utils', 'secrets')
+_learned = []
 
 
 def extract_interpreter(data):
@@ -64,6 +65,26 @@ def encode_arguments(module_name, module_args, profile):
         if HAS_BUILT_MODULE:
             raise AnsibleError('Failed to serialize arguments for the %r module.' % (module_name,)) from e
         raise AnsibleError('Unable to pass options to module, they must be JSON serializable: %s' % e)
+
+
+def masks_secrets():
+    """Whether this release masks secrets wherever they turn up."""
+    return hasattr(_secrets, '_secret_masker')
+
+
+def learn_secrets():
+    """From now on, note the secrets that this process learns, in releases that mask them."""
+    masker = getattr(_secrets, '_secret_masker', None)
+    if masker is not None:
+        _learned.append(masker.track_new_secrets())
+
+
+def tell_secrets(context):
+    """Have a task's first message tell the main process all that others of this process have learned: theirs may come later."""
+    tracker = getattr(context, '_new_secrets', None)
+    for learned in _learned:
+        if tracker is not None:
+            tracker._new_secrets.update(learned._new_secrets)
 
 
 def secrets_in(encoded):

@@ -158,7 +158,9 @@ class Member(WorkerProcess):
         if _TaskContext is None:
             return contextlib.suppress()
         if hasattr(_TaskContext, 'create'):
-            return _TaskContext.create(task=self._task, task_vars=self._task_vars, host_name=self._host.name)
+            made = _TaskContext.create(task=self._task, task_vars=self._task_vars, host_name=self._host.name)
+            compat.tell_secrets(made)
+            return made
         return _TaskContext(self._task)
 
     def work(self):
@@ -259,6 +261,7 @@ class Carrier(WorkerProcess):
     def _run(self):
         os.close(self._done)
         _part_threads()
+        compat.learn_secrets()
         self._loader._tempfiles = _Files(self._loader._tempfiles)
         self._work_on()
         self._loader.cleanup_all_tmp_files()

@@ -250,6 +250,18 @@ class FilterModule(object):
         for words in words:
             self.assertIn(words, self.output)
 
+    @unittest.skipUnless(compat.masks_secrets(), 'this release masks no secrets')
+    def test_what_one_host_has_decrypted_no_other_shows(self):
+        for name, text in (('password', 'sesame'), ('vaulted', 'something-vaulted')):
+            with open(os.path.join(self.directory, name), 'w') as f:
+                f.write(text + '\n')
+        vault = os.path.join(os.path.dirname(PLAYBOOK), 'ansible-vault')
+        subprocess.run([vault, 'encrypt', '--vault-password-file', 'password', 'vaulted'], cwd=self.directory, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environ)
+        self.play('  - shell: sleep {{ (inventory_hostname == ansible_play_hosts[0]) | ternary(2, 0) }}; echo {{ lookup("unvault", "vaulted") }}\n', inventory=INVENTORY, ANSIBLE_FORKS='20',
+                  ANSIBLE_VAULT_PASSWORD_FILE='password')
+        self.assertIn('REDACTED', self.output)
+        self.assertNotIn('something-vaulted', self.output)
+
     def test_unreachable_hosts_are_unreachable_alone(self):
         self.both('  - command: echo {{ number }}\n', code=4,
                   inventory=INVENTORY + 'un ansible_host=unreachable1 ansible_connection=ssh number=9\n')
