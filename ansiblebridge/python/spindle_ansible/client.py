@@ -18,6 +18,8 @@ from spindle_ansible import wire
 
 # How long a multiplexer is tried again that was just started and may not listen yet, or is busy and has a full backlog.
 CONNECT_SECONDS = 10.0
+# How long a multiplexer that has not answered in time may take to answer somebody else.
+ANSWER_SECONDS = 5.0
 # What goes in the CALL frame itself; more is sent as DATA against credit.
 INLINE_INPUT = 960 * 1024
 READ_SIZE = 256 * 1024
@@ -175,18 +177,19 @@ class Client(object):
         except (OSError, wire.ProtocolError):
             self.close()
 
-    def call(self, op, context='', meta=None, parts=(), closure=b'', timeout_ms=0, noreply=False, seconds=None):
+    def call(self, op, context='', meta=None, parts=(), closure=b'', timeout_ms=0, noreply=False, seconds=None, patience=0):
         """Make a call and wait for its end.
 
         parts are pieces of the call's input, sent one behind another. seconds bounds the
-        wait where the far side is bound to answer in a known time.
+        wait where the far side is bound to answer in a known time; a multiplexer that answers
+        others is waited for beyond that, for as long as patience says.
         """
         if self._sock is None:
             raise ClientError('not connected')
         call_id = self._new_id()
         done = False
         try:
-            result = self._call(call_id, op, context, meta, parts, closure, timeout_ms, noreply, seconds)
+            result = self._call(call_id, op, context, meta, parts, closure, timeout_ms, noreply, seconds, patience)
             done = True
             return result
         except socket.timeout:
@@ -219,7 +222,7 @@ class Client(object):
         self._sock.settimeout(None)
         self._send(frame, head, *parts)
 
-    def _call(self, call_id, op, context, meta, parts, closure, timeout_ms, noreply, seconds):
+    def _call(self, call_id, op, context, meta, parts, closure, timeout_ms, noreply, seconds, patience):
         limit = None if seconds is None else time.monotonic() + seconds
         head = encode_meta(meta)
         size = sum(len(part) for part in parts)
@@ -233,7 +236,26 @@ class Client(object):
             call = self._open[call_id] = _Open()
         if not inline:
             self._pour(call_id, call, parts, limit)
-        return self._collect(call_id, limit) if call else None
+        while call:
+            try:
+                return self._collect(call_id, limit)
+            except socket.timeout:
+                if patience <= 0 or not self._answers():
+                    raise
+                limit, patience = time.monotonic() + seconds, patience - seconds
+        return None
+
+    def _answers(self):
+        """Whether the multiplexer answers somebody else."""
+        other = Client(self.path, self.version, starting=False)
+        try:
+            other.connect(ANSWER_SECONDS)
+            other.handshake(ANSWER_SECONDS)
+            return True
+        except (ClientError, OSError):
+            return False
+        finally:
+            other.close()
 
     def _pour(self, call_id, call, parts, limit):
         """Send a large input against credit, and take in what comes of it meanwhile: who reads it may want to write first. An answer ends it."""

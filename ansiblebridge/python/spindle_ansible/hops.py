@@ -72,7 +72,7 @@ _SHELL = re.compile(r'[$~&;|<>`]|^\s*[A-Za-z_]\w*=')
 _SECRET = re.compile(r'^(--(?:password|token)=|--env=[^=]*=).+', re.S)
 
 
-# What an ssh_config may let connecting take, which is not known here: no more than that is waited for a multiplexer that does not answer.
+# What an ssh_config may let connecting take, which is not known here.
 CONFIGURED_SECONDS = 600
 
 # Options of ssh that say how long connecting may take.
@@ -491,8 +491,12 @@ def host_hops(source, python, shell, become=True):
 
 def seconds(way):
     """How long a whole way may take to come up. The multiplexer has limits of its own, and knows what an ssh_config says of them."""
-    return sum(max(hop['kwargs'].get('connect_timeout') or 30, CONFIGURED_SECONDS if hop['method'] == 'ssh' else 0, _patience(hop['kwargs']))
-               for hop in way)
+    return sum(max(hop['kwargs'].get('connect_timeout') or 30, _patience(hop['kwargs'])) for hop in way)
+
+
+def patience(way):
+    """How much longer it may take, as an ssh_config may say."""
+    return CONFIGURED_SECONDS if any(hop['method'] == 'ssh' for hop in way) else 0
 
 
 def _patience(kwargs):

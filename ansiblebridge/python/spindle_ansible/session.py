@@ -173,7 +173,7 @@ class Session(object):
             meta = {'hops': way, 'holder': self._number}
             if bare:
                 meta.update(bare=True, boot=True)
-            result = self._exchange('connect', meta=meta, seconds=seconds + GRACE_SECONDS)
+            result = self._exchange('connect', meta=meta, seconds=seconds + GRACE_SECONDS, patience=hops.patience(way))
             if result.status != wire.UNREACHABLE or any(text in result.text for text in texts.NO_USE_TO_RETRY):
                 break
         if result.status != wire.OK:

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import unittest
+from unittest import mock
 
 from tests.support import Server, wire
 from spindle_ansible import client as client_mod
@@ -181,6 +182,26 @@ class ClientTest(unittest.TestCase):
         client = self.serve(lambda *args: None)
         with self.assertRaisesRegex(client_mod.ClientError, 'no answer to connect'):
             client.call('connect', seconds=0.05)
+
+    def test_a_multiplexer_that_answers_others_is_waited_for(self):
+        for answers, patience, wanted in ((True, 30, True), (True, 0.1, False), (False, 30, False)):
+            asked, late = [], []
+
+            def handler(peer, kind, id, header, body):
+                if kind == wire.CALL:
+                    asked.append((peer, id))
+                elif kind == wire.HELLO and asked and answers:
+                    late.append(peer)
+                    if len(late) == 3:
+                        asked[0][0].result(asked[0][1])
+                    peer.send(wire.READY, 0, (wire.PROTO, 7, 'v', 0), b'{}')
+            client = self.serve(handler)
+            with mock.patch.object(client_mod, 'ANSWER_SECONDS', 0.2):
+                if wanted:
+                    self.assertEqual(client.call('connect', seconds=0.05, patience=patience).status, wire.OK)
+                else:
+                    with self.assertRaisesRegex(client_mod.ClientError, 'no answer to connect'):
+                        client.call('connect', seconds=0.05, patience=patience)
 
     def test_another_protocol_is_told(self):
         def handler(peer, kind, id, header, body):

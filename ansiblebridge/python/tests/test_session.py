@@ -45,7 +45,7 @@ class FakeClient(object):
         self.calls = []
         self.answers = {}
 
-    def call(self, op, context='', meta=None, parts=(), closure=b'', timeout_ms=0, noreply=False, seconds=None):
+    def call(self, op, context='', meta=None, parts=(), closure=b'', timeout_ms=0, noreply=False, seconds=None, patience=0):
         self.calls.append((op, context, json.loads(json.dumps(meta)), [bytes(part) for part in parts], noreply))
         answer = self.answers.get(op)
         if isinstance(answer, list):

@@ -83,12 +83,13 @@ class SettingsTest(unittest.TestCase):
             self.assertEqual(hop['kwargs']['ssh_args'], args.split(), 'ssh is not told of it here')
 
     def test_the_multiplexer_has_the_time_that_the_user_gives_ssh(self):
-        for args, wanted in (('', 600), ('-o ConnectTimeout=60', 600), ('-o ConnectTimeout=20m', 1201), ('-oconnecttimeout=1h30m', 5401),
+        for args, wanted in (('', 10), ('-o ConnectTimeout=60', 61), ('-o ConnectTimeout=20m', 1201), ('-oconnecttimeout=1h30m', 5401),
                              ('-o ConnectionAttempts=100', 1100), ('-o "ConnectTimeout 2" -o ConnectionAttempts=1000', 3000),
-                             ('-o ConnectTimeout=none', 600)):
+                             ('-o ConnectTimeout=none', 10)):
             way = self.hops(connection(host='web1', timeout=10, ssh_args=args))
-            self.assertEqual(hops.seconds(way), wanted, args)
-        self.assertEqual(hops.seconds(self.hops(connection('docker', timeout=10))), 10)
+            self.assertEqual((hops.seconds(way), hops.patience(way)), (wanted, 600), args)
+        way = self.hops(connection('docker', timeout=10))
+        self.assertEqual((hops.seconds(way), hops.patience(way)), (10, 0))
 
     def test_local_has_only_its_python(self):
         hop, = self.hops(connection('local'), {'ansible_python_interpreter': '/usr/bin/env FOO=1 python'})
