@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -47,11 +48,6 @@ func (d *Dialer) connect(ctx context.Context, t *target) (*Client, error) {
 // connectFor is connect; base, if not nil, is somebody else's connection to run through, and jump says that others will run
 // through this one.
 func (d *Dialer) connectFor(ctx context.Context, t *target, base *Client, jump bool) (*Client, error) {
-	if t.connectTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, tries(t.attempts, t.connectTimeout))
-		defer cancel()
-	}
 	var own *Client
 	via := base
 	if t.via != nil {
@@ -60,6 +56,15 @@ func (d *Dialer) connectFor(ctx context.Context, t *target, base *Client, jump b
 			return nil, err
 		}
 		via = own
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// ConnectTimeout covers connecting and the exchange of keys, and no login (ssh_config(5)).
+	connected := func() {}
+	if t.connectTimeout > 0 {
+		limit := time.AfterFunc(tries(t.attempts, t.connectTimeout), func() { cancel(context.DeadlineExceeded) })
+		connected = func() { limit.Stop() }
+		defer connected()
 	}
 	conn, err := open(ctx, t, via)
 	if err != nil {
@@ -71,7 +76,7 @@ func (d *Dialer) connectFor(ctx context.Context, t *target, base *Client, jump b
 		}
 		return nil, dialError(t, via, err)
 	}
-	c, err := d.handshake(ctx, t, conn, jump)
+	c, err := d.handshake(ctx, t, conn, jump, connected)
 	if err != nil {
 		_ = conn.Close()
 		if own != nil {
@@ -109,8 +114,8 @@ func open(ctx context.Context, t *target, via *Client) (*lossyConn, error) {
 	return newLossyConn(conn), nil
 }
 
-// handshake proves who both sides are.
-func (d *Dialer) handshake(ctx context.Context, t *target, conn *lossyConn, jump bool) (*Client, error) {
+// handshake proves who both sides are. It calls connected when the server has said who it is.
+func (d *Dialer) handshake(ctx context.Context, t *target, conn *lossyConn, jump bool, connected func()) (*Client, error) {
 	// The library has no deadline of its own. Closing the connection works on every kind of it, tunnels too.
 	stop := context.AfterFunc(ctx, func() { _ = conn.end(ctx.Err()) })
 	defer stop()
@@ -122,7 +127,10 @@ func (d *Dialer) handshake(ctx context.Context, t *target, conn *lossyConn, jump
 		User:              t.user,
 		ClientVersion:     "SSH-2.0-Spindle",
 		HostKeyAlgorithms: check.algorithms(),
-		HostKeyCallback:   check.callback,
+		HostKeyCallback: func(name string, remote net.Addr, key gossh.PublicKey) error {
+			connected()
+			return check.callback(name, remote, key)
+		},
 		AuthCallback:      l.next,
 	}
 	sc, channels, requests, err := gossh.NewClientConn(conn, t.address(), config)

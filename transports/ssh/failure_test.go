@@ -54,6 +54,12 @@ func TestTimeouts(t *testing.T) {
 			return kw{"identity_file": d.identity(), "connect_timeout": 60}
 		}},
 	})
+	// A login may take longer than connecting.
+	asks := l.startServer(t, "AuthorizedKeysFile none", "AuthorizedKeysCommandUser root", `AuthorizedKeysCommand /bin/sh -c "sleep 3; cat `+l.dir+`/keys-%u"`)
+	runCases(t, asks, []dialCase{{name: "slow-login", setup: func(d *desk, _ *server) kw {
+		d.config("ConnectTimeout 1")
+		return kw{"identity_file": d.identity(), "connect_timeout": 60}
+	}}})
 	runCases(t, slow, []dialCase{
 		// The login script is part of connecting.
 		{name: "login-script", want: transports.TextTimeout, setup: func(d *desk, _ *server) kw {
