@@ -131,7 +131,7 @@ func (d *Dialer) handshake(ctx context.Context, t *target, conn *lossyConn, jump
 			connected()
 			return check.callback(name, remote, key)
 		},
-		AuthCallback:      l.next,
+		AuthCallback: l.next,
 	}
 	sc, channels, requests, err := gossh.NewClientConn(conn, t.address(), config)
 	if err != nil {
