@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -106,7 +107,7 @@ type connections struct {
 	parting    []*entry            // given up, and still held by somebody
 	clock      uint64
 	tickets    map[string]ticket   // by the last hop's key
-	meant      map[string]string   // what stands behind the settings of a first hop, by those settings; both as keyed digests
+	meant      map[string]meaning  // what stands behind the settings of a first hop, by those settings as a keyed digest
 	unread     map[string][]unread // requests that wait for that
 }
 
@@ -122,7 +123,7 @@ func Spec(cfg *Config) actors.Spec {
 		}
 		return &connections{
 			cfg: cfg, secret: secret, pinned: map[string]*pins{}, tickets: map[string]ticket{},
-			meant: map[string]string{}, unread: map[string][]unread{},
+			meant: map[string]meaning{}, unread: map[string][]unread{},
 			entries: map[string]*entry{}, dials: map[string]*entry{}, byPID: map[string]*entry{}, resets: map[string][]func(){}, pythonless: map[string]bool{},
 		}
 	}}
@@ -199,13 +200,18 @@ func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
 		if err != nil {
 			return nil, err
 		}
-		if meant := s.meant[s.digest("", encoded)]; meant != "" && key == "" {
-			r.Kwargs = json.RawMessage(`"` + meant + `"`)
+		words := s.digest("", encoded)
+		meant, known := s.meant[words]
+		if known = known && key == ""; known && meant.digest != "" {
+			r.Kwargs = json.RawMessage(`"` + meant.digest + `"`)
 			if encoded, err = identity(r); err != nil {
 				return nil, err
 			}
 		}
 		key = s.digest(key, encoded)
+		if known {
+			s.meant[words] = meaning{digest: meant.digest, key: key}
+		}
 		python, watched := r.Python, watch(r)
 		if watched == tree.WatchAll {
 			python = bootstrap.WithoutSetup(python)
@@ -443,6 +449,8 @@ func (s *connections) onReset(ctx actor.Context, sender *actor.PID, m *Reset) {
 	}
 	done, late := s.countdown(ctx, sender, m.Key, len(stop))
 	for _, e := range stop {
+		// Who has shared it may mean another machine by now.
+		maps.DeleteFunc(s.meant, func(_ string, m meaning) bool { return m.key == e.key })
 		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], done)
 		// What others are at there goes on, as it does in stock Ansible, whose master process takes nothing new and stays for what is open.
 		s.release(ctx, sender, e)

@@ -19,6 +19,12 @@ type unread struct {
 	message any
 }
 
+// meaning is what the settings of a first hop have been understood as.
+type meaning struct {
+	digest string // keyed; empty if they stand for themselves
+	key    string // of the hop, once one has been planned
+}
+
 // resolved is what a pump has found out, both as digests. What could not be resolved stands for itself, and meant is empty.
 type resolved struct{ words, meant string }
 
@@ -68,7 +74,7 @@ func (s *connections) unresolved(ctx actor.Context, hops []HopRequest, dials boo
 		return ""
 	}
 	words := s.digest("", encoded)
-	if meant, known := s.meant[words]; known && (!dials || s.stands(hops[0], meant)) {
+	if meant, known := s.meant[words]; known && (!dials || s.stands(hops[0], meant.digest)) {
 		return ""
 	}
 	if _, begun := s.unread[words]; begun {
@@ -100,7 +106,7 @@ func (s *connections) stands(hop HopRequest, meant string) bool {
 }
 
 func (s *connections) onResolved(ctx actor.Context, m *resolved) {
-	s.meant[m.words] = m.meant
+	s.meant[m.words] = meaning{digest: m.meant}
 	waiting := s.unread[m.words]
 	delete(s.unread, m.words)
 	for _, u := range waiting {

@@ -39,9 +39,10 @@ func (s *connections) onTicket(ctx actor.Context, sender *actor.PID, m *Ticket) 
 	if !known {
 		name := make([]byte, 16)
 		rand.Read(name) // never fails (crypto/rand)
-		t = ticket{name: hex.EncodeToString(name), hops: hops}
-		s.tickets[key] = t
+		t.name = hex.EncodeToString(name)
 	}
+	t.hops = hops // by what is configured now
+	s.tickets[key] = t
 	ctx.Send(sender, &TicketMade{Key: m.Key, Ticket: t.name})
 }
 
