@@ -7,8 +7,8 @@ import (
 	"spindle/transports/wire"
 )
 
-// trail is a frame that is written behind the flight, for as long as it takes: on a slow line that may be longer than a dial is
-// given, and the agent has answered meanwhile.
+// trail is a frame that is written behind the flight: on a slow line that may take longer than a dial is given, and the agent has
+// answered meanwhile. How long it may take then is for whoever looks after the link.
 type trail struct {
 	frame wire.Frame
 	over  chan struct{} // closed when it has been written, or the link has ended

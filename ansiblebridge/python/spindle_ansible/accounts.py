@@ -18,8 +18,13 @@ def make_way(session, module, given):
         name = given.get('name') or given.get('user')
         if name and (given.get('state') == 'absent' or given.get('uid') is not None or given.get('home')):
             session.retire(str(name))
-    elif module.rpartition('.')[2] in _COMMANDS and _IN_THE_WAY.search(repr([given.get(key) for key in ('_raw_params', 'cmd', 'argv')])):
+    elif module.rpartition('.')[2] in _COMMANDS and _IN_THE_WAY.search(_text(given)):
         session.retire(None)
+
+
+def _text(given):
+    words = [given.get(key) for key in ('_raw_params', 'cmd')] + list(given.get('argv') or ())
+    return ' '.join('%s' % (word,) for word in words)
 
 
 def make_way_for_command(session, command):

@@ -20,6 +20,7 @@ from spindle_ansible import client as client_mod
 from spindle_ansible import compat
 from spindle_ansible import log
 from spindle_ansible import runtime
+from spindle_ansible import waiting
 from spindle_ansible import wire
 
 # How many items, and how many bytes of their input and of results like the last one, may be ahead.
@@ -227,6 +228,7 @@ class Flight(object):
 
     def wait(self, seconds=None):
         """Wait until an item lets this thread run."""
+        waiting.begins()
         self._lost = True
         if self._baton.acquire(timeout=seconds):
             self._lost = False

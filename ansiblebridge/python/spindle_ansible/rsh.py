@@ -61,9 +61,7 @@ class SynchronizeMixin(action_mixin.ActionMixin):
         if isinstance(options, str):
             options = options.split(',')
         own = any(str(option).startswith(('--rsh', '-e')) for option in options)
-        # A path with a colon says itself where it is.
-        elsewhere = any(':' in str(self._task.args.get(name)) for name in ('src', 'dest'))
-        if own or elsewhere or not connection_mod.is_ours(self._connection) or not self._connection.spindle.here():
+        if own or self._spindle_elsewhere() or not connection_mod.is_ours(self._connection) or not self._connection.spindle.here():
             return arguments
         way = self._spindle_way(arguments, task_vars)
         if way is None:
@@ -71,6 +69,11 @@ class SynchronizeMixin(action_mixin.ActionMixin):
         rsh = command(self._spindle_origin.spindle, way)
         arguments.update(rsync_opts=list(options) + ['--rsh=' + shlex.quote(rsh)], _local_rsync_password=None)
         return arguments
+
+    def _spindle_elsewhere(self):
+        """Whether the path on the other side names a host of its own, by rsync's rule: a colon ahead of any slash."""
+        path = str(self._task.args.get('src' if self._task.args.get('mode') == 'pull' else 'dest') or '')
+        return ':' in path.partition('/')[0]
 
     def _spindle_way(self, arguments, task_vars):
         """The hops to the other side; None if it is the controller, too."""
@@ -80,7 +83,7 @@ class SynchronizeMixin(action_mixin.ActionMixin):
             hostvars = task_vars.get('hostvars') or {}
             if name not in hostvars:
                 return None
-            way = via.to_host(session.source(), name, self._connection._shell, hostvars, self._spindle_overrides(task_vars))
+            way = via.to_host(session.source(), name, self._connection._shell, hostvars, self._spindle_said(task_vars), self._spindle_told())
             return None if [hop['method'] for hop in way] == ['local'] else way
         if self._task.args.get('rsync_path'):
             return session.way(become=False)
@@ -88,10 +91,14 @@ class SynchronizeMixin(action_mixin.ActionMixin):
         session.context()
         return session.way()
 
-    def _spindle_overrides(self, task_vars):
-        """What the task says of its host's login, where it is delegated: the account and key of keywords and the command line, and what the action is told."""
-        context, told = self._play_context, self._task.args
-        found = dict((name, getattr(context, name, None)) for name in ('ssh_args', 'ssh_common_args', 'ssh_extra_args'))
-        found.update(remote_user=task_vars.get('ansible_user') or context.remote_user, port=told.get('dest_port'),
-                     private_key_file=told.get('private_key') or context.private_key_file)
+    def _spindle_said(self, task_vars):
+        """What is said of the host's login where the task is delegated: the account and key of keywords and the command line."""
+        context = self._play_context
+        found = dict((name, getattr(context, name, None)) for name in ('ssh_args', 'ssh_common_args', 'ssh_extra_args', 'private_key_file'))
+        found.update(remote_user=task_vars.get('ansible_user') or context.remote_user)
         return dict((name, value) for name, value in found.items() if value)
+
+    def _spindle_told(self):
+        """What the task itself wants instead of the host's variables."""
+        args = self._task.args
+        return {'port': args.get('dest_port'), 'private_key_file': args.get('private_key')}

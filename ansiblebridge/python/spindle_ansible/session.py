@@ -387,6 +387,7 @@ class Session(object):
     def reset(self):
         """Stop the login account's agent and all that is below it. No connection: nothing to do."""
         way = self.way(become=False)
+        hops.not_shared(self.source().inventory_name)
         if self.login is None:
             result = self._exchange('reset', meta={'hops': way}, seconds=hops.seconds(way) + GRACE_SECONDS)
             if result.status == wire.OK:

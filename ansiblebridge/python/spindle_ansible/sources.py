@@ -12,6 +12,10 @@ from spindle_ansible import methods
 from spindle_ansible import runtime
 
 
+# What the command line says of these is in the play context up to 2.10, and nowhere else.
+_BY_COMMAND_LINE = ('ssh_common_args', 'ssh_extra_args')
+
+
 def option(plugin, name, default=None):
     """A plugin's option, or a default where the running version has no such option."""
     try:
@@ -39,11 +43,11 @@ class Target(object):
         self.inventory_name = compat.plain(name or variables.get('inventory_hostname')) or ''
 
     def get(self, name, fallback=None):
-        """An option of the connection plugin, or where that is empty the play context's attribute."""
+        """An option of the connection plugin, or the play context's attribute."""
         value = option(self.connection, name)
         if value is not None and value == config.placeholder('connection', self.method, name):
             value = None
-        if value in (None, '') and fallback:
+        if (value is None or value == '' and name in _BY_COMMAND_LINE) and fallback:
             value = getattr(self.connection._play_context, fallback, None)
         return compat.template(self.templar, value)
 
@@ -106,12 +110,15 @@ class Intermediary(object):
         self.templar = templar
         self.method = method
         self.become = become
-        self.said = {}  # options by what a task says of the host, where it has none itself
+        self.said = {}  # options by what is said of the host beside its variables, where it has none itself
+        self.told = {}  # options that count more than those
 
     def get(self, name, fallback=None):
         """An option as the connection plugin of that host would have it."""
-        value = self._get(name)
-        return self.said.get(name) if value is None else value
+        value = self.told.get(name)
+        if value is None:
+            value = self._get(name)
+        return self.said.get(name) if value is None or value == '' and name in _BY_COMMAND_LINE else value
 
     def _get(self, name):
         try:

@@ -30,10 +30,10 @@ def explained(source, python, shell, hostvars, become=True):
     return _before(source, shell, hostvars, ()) + own
 
 
-def to_host(source, name, shell, hostvars, said):
-    """All hops to another host of the inventory, with its own settings, or what is said beside them, and as the account that is logged in to."""
+def to_host(source, name, shell, hostvars, said, told):
+    """All hops to another host of the inventory, with its own settings, what is told instead of them or said beside them, and as the account that is logged in to."""
     host = _intermediary(source, name, name, hostvars[name], False, None, None)
-    host.said = said
+    host.said, host.told = said, told
     python = settings.interpreter(host.variables, source.templar)
     return [hop for _, hop in _before(host, shell, hostvars, ())] + hops.host_hops(host, python, shell)
 

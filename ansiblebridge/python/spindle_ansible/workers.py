@@ -178,7 +178,7 @@ class Member(WorkerProcess):
 def _give_way(thread, goes):
     """Wait until a thread says that it goes on by itself, or seems to wait for something else than its target."""
     spent, limit = 0, time.monotonic() + START_SECONDS_MOST
-    while not goes.wait(START_SECONDS) and time.monotonic() < limit:
+    while not goes.wait(START_SECONDS) and thread.is_alive() and time.monotonic() < limit:
         try:
             now = time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
             with open('/proc/self/task/%d/stat' % thread.native_id) as f:

@@ -332,6 +332,7 @@ class SessionTest(SessionCase):
                 ('command', {'_raw_params': 'userdel app'}, ['']),
                 ('ansible.legacy.command', {'_raw_params': 'umount /home/app'}, ['']),
                 ('command', {'argv': ['/usr/sbin/userdel', 'app']}, ['']),
+                ('ansible.legacy.command', {'_raw_params': 'set -e\n\tuserdel app', '_uses_shell': True}, ['']),
                 ('command', {'_raw_params': 'echo userdeletion'}, [])):
             self.client.calls = []
             accounts.make_way(self.session, module, arguments)
