@@ -34,6 +34,7 @@ var Times = []Rule{
 	{Why: "Ansible goes over a set of keys that it removes", Path: `(.*\.)?warnings`, Set: true},
 	{Why: "made from a set", From: `Valid booleans include: .*`, To: `Valid booleans`},
 	{Why: "made from a set of classes", From: `(supported package manager from the following list): \[[^\]]*\]`, To: `$1`},
+	{Why: "made from a set of files", Task: `.*/ apt_repository / .*`, Path: `(results\.\d+\.)?diff`, Set: true},
 	{Why: "made from a set of what several programs said", Task: `.*/ unarchive / failed`, Path: `msg`},
 	{Why: "made from a set", Path: `(.*\.)?ansible_(virtualization_tech_(guest|host)|all_ipv[46]_addresses|interfaces)`, Set: true},
 	{Why: "size of a directory on a memory file system", Task: `.*/ (stat|find|links and modes|directory|copy a tree|unpack.*) /.*`, Path: `(.*\.)?(size|nlink)`},
