@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"al.essio.dev/pkg/shellescape"
 	gossh "golang.org/x/crypto/ssh"
@@ -76,7 +77,14 @@ type shell struct {
 	mu      sync.Mutex
 	running int           // sessions, and attempts at them
 	ended   chan struct{} // closed when one of them has ended
+	last    time.Time     // when a session has ended
 }
+
+// A server may count a session for a moment longer than it lasts: so long, and so often it is asked again meanwhile.
+const (
+	sessionLingers = 2 * time.Second
+	sessionAgain   = 50 * time.Millisecond
+)
 
 var _ transports.Shell = (*shell)(nil)
 
@@ -142,12 +150,21 @@ func (s *shell) session(ctx context.Context, open func() (*session, error)) (tra
 			freed = true
 		default:
 		}
-		others := s.leave(false)
-		if _, refused := errors.AsType[*gossh.OpenChannelError](err); !refused || others == 0 && !freed {
+		others, lingers := s.leave(false)
+		_, refused := errors.AsType[*gossh.OpenChannelError](err)
+		var again <-chan time.Time
+		switch {
+		case !refused:
+			return nil, err
+		case others > 0 || freed:
+		case lingers:
+			again = time.After(sessionAgain)
+		default:
 			return nil, err
 		}
 		select {
 		case <-ended:
+		case <-again:
 		case <-ctx.Done():
 			return nil, expired(ctx, err)
 		}
@@ -155,14 +172,17 @@ func (s *shell) session(ctx context.Context, open func() (*session, error)) (tra
 }
 
 // leave notes the end of a session, or of an attempt that came to nothing, and says how many there still are. Those
-// that wait are told of any end that may help, and when there is nobody left to wait for.
-func (s *shell) leave(ran bool) int {
+// that wait are told of any end that may help, and when there is nobody left to wait for. lingers says that the server may still count one.
+func (s *shell) leave(ran bool) (others int, lingers bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running--
+	if ran {
+		s.last = time.Now()
+	}
 	if ran || s.running == 0 {
 		close(s.ended)
 		s.ended = make(chan struct{})
 	}
-	return s.running
+	return s.running, time.Since(s.last) < sessionLingers
 }
