@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +35,20 @@ func sameProgram(name, program string) bool {
 	return err == nil && one == other
 }
 
+// machine is what all have in common whose processes see each other, as this test does those of its agents.
+func machine(t *testing.T) string {
+	t.Helper()
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	space, err := os.Stat("/proc/self/ns/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s %d", bytes.TrimSpace(boot), space.Sys().(*syscall.Stat_t).Ino)
+}
+
 func TestHello(t *testing.T) {
 	each(t, func(t *testing.T, tg target) {
 		r := boot(t, tg)
@@ -42,6 +57,7 @@ func TestHello(t *testing.T) {
 			"user": "root", "uid": 0.0, "gid": 0.0, "home": home, "cwd": r.facts["cwd"], "shell": r.facts["shell"],
 			"python": tg.python, "hostname": r.facts["hostname"], "tmp": r.dir + "/base/tmp", "tmp_tried": []any{r.dir + "/base/tmp"},
 			"agent": AgentDigest().String(), "env_home": os.Getenv("HOME"), "encoding": r.facts["encoding"], "pythons": r.facts["pythons"],
+			"machine": machine(t),
 		}
 		if diff := cmp.Diff(want, r.facts); diff != "" {
 			t.Errorf("facts (-want +got):\n%s", diff)
