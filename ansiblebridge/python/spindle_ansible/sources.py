@@ -24,6 +24,11 @@ def option(plugin, name, default=None):
         return default
 
 
+def _unset(name, value):
+    """Whether an option's plugin has nothing to say of it."""
+    return value is None or value == '' and name in _BY_COMMAND_LINE
+
+
 def _special(source, key):
     """An option that only some methods have, besides the one that all have."""
     return source.own(key) if key in config.OPTIONS.get(source.method, ()) else None
@@ -47,7 +52,7 @@ class Target(object):
         value = option(self.connection, name)
         if value is not None and value == config.placeholder('connection', self.method, name):
             value = None
-        if (value is None or value == '' and name in _BY_COMMAND_LINE) and fallback:
+        if _unset(name, value) and fallback:
             value = getattr(self.connection._play_context, fallback, None)
         return compat.template(self.templar, value)
 
@@ -118,7 +123,7 @@ class Intermediary(object):
         value = self.told.get(name)
         if value is None:
             value = self._get(name)
-        return self.said.get(name) if value is None or value == '' and name in _BY_COMMAND_LINE else value
+        return self.said.get(name) if _unset(name, value) else value
 
     def _get(self, name):
         try:
