@@ -238,17 +238,19 @@ def module(context, meta, data, closure):
 
 
 def leads_to(step, rc, out):
-    """What the agent makes of an answer: the index of a step, or None."""
+    """What the agent makes of an answer: the index of a step, or None; and whether that was foreseen."""
+    if not step.get('next'):
+        return None, True
     try:
         answer = json.loads(out.decode())
         if rc or answer.get('failed'):
-            return None
-        for index, tests in step.get('next') or ():
+            return None, False
+        for index, tests in step['next']:
             if all((answer['stat'].get(key, '') == value) == same for key, same, value in tests):
-                return index
+                return index, True
     except (ValueError, KeyError):
         pass
-    return None
+    return None, False
 
 
 def plainly(rc, out):
@@ -275,12 +277,14 @@ def composite(context, meta, data):
         if not turn:
             common['pre'] = meta.get('pre')
         rc, out, err = module(context, dict(step, **common), rest[:step['size']], bytes.fromhex(step['manifest']))
-        turn = leads_to(step, rc, out)
+        turn, foreseen = leads_to(step, rc, out)
+        if turn is None and meta.get('chain', [])[2:] and not plainly(rc, out):
+            foreseen = False
         run_files(context, step.get('post') or (), b'')
         entry.update(rc=rc, out=len(out), err=len(err), done=True, next=turn)
         told += json.dumps(entry).encode() + b'\n' + out + err
     trace({'composite': count})
-    return int(bool(meta.get('chain', [])[2:]) and not plainly(rc, out)), told, b''
+    return int(not foreseen), told, b''
 
 
 def connect(meta):
