@@ -184,7 +184,11 @@ func (c *conversation) finish(ctx context.Context, h hello, exit *Exit) (*Booted
 	if err != nil {
 		return nil, c.fail(textNotWhole+osText(err), err)
 	}
-	return &Booted{Link: link, Frames: h.frames, Hello: h.frame, Behind: c.trail != nil, Said: c.forget(), side: c.side}, nil
+	booted := &Booted{Link: link, Frames: h.frames, Hello: h.frame, Said: c.forget(), side: c.side}
+	if c.trail != nil {
+		booted.Behind = c.trail.size
+	}
+	return booted, nil
 }
 
 // written waits until the flight and all answers are.

@@ -11,6 +11,7 @@ import (
 // answered meanwhile. How long it may take then is for whoever looks after the link.
 type trail struct {
 	frame wire.Frame
+	size  int64         // of its body
 	over  chan struct{} // closed when it has been written, or the link has ended
 	err   error         // set once over is closed
 }
@@ -45,7 +46,7 @@ func (c *conversation) follow() *trail {
 	}
 	select {
 	case frame := <-c.behind:
-		return &trail{frame: frame, over: make(chan struct{})}
+		return &trail{frame: frame, size: int64(len(frame.Body)), over: make(chan struct{})}
 	case <-c.heard:
 		return nil
 	}

@@ -50,8 +50,8 @@ func trickling(t *testing.T, wrap func(*memory) transports.Link, read <-chan str
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !b.Behind {
-		t.Error("it is said to be not written")
+	if b.Behind != int64(len("much code")) {
+		t.Errorf("%d bytes are said to be written", b.Behind)
 	}
 	return b, frames
 }

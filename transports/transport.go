@@ -171,8 +171,8 @@ type Booted struct {
 	Frames *wire.Reader
 	// Hello is the agent's first frame.
 	Hello wire.Frame
-	// Behind says that what [Program.Behind] gave was written.
-	Behind bool
+	// Behind is how many bytes of content what [Program.Behind] gave has; 0 if it gave nothing. It may still be on its way.
+	Behind int64
 	// How names the way taken ("native", "binary", "local"), and Why says in a few words what decided for it.
 	How, Why string
 	// Plain says that frames are not to be packed, whatever the link says: the program that carries them compresses what it

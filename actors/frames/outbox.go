@@ -45,6 +45,7 @@ type Outbox struct {
 	lanes actors.Lanes[wire.Frame]
 	start func() *writer
 	pump  *writer // nil while it rests
+	given int64
 	busy  bool
 	shut  bool
 }
@@ -96,6 +97,9 @@ func (o *Outbox) OnRested() {
 // Idle reports whether everything that was pushed has been written.
 func (o *Outbox) Idle() bool { return !o.busy && o.lanes.Len() == 0 }
 
+// Given is how many bytes of frames, before they are packed, the pump was given to write: what is queued is not among them.
+func (o *Outbox) Given() int64 { return o.given }
+
 // Close ends the pump once the batch under way is written; what is still queued is dropped.
 func (o *Outbox) Close() {
 	if !o.shut {
@@ -115,6 +119,9 @@ func (o *Outbox) next() {
 		return
 	}
 	o.busy = true
+	for _, f := range batch {
+		o.given += int64(len(f.Body))
+	}
 	if o.pump == nil {
 		o.pump = o.start()
 	}

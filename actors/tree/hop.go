@@ -117,7 +117,7 @@ func (h *hop) onDialed(ctx actor.Context, m *dialed) {
 		}))
 		return
 	}
-	if !m.booted.Behind {
+	if m.booted.Behind == 0 {
 		h.expected = nil
 	}
 	pid, err := actors.Spawn(ctx, interpreterSpec(h.cfg, m.booted, facts, h.expected))

@@ -122,9 +122,11 @@ func (d *Dialer) Dial(ctx context.Context, _ transports.Spawner, p transports.Pr
 		defer far.Close()
 		d.Play(&FarEnd{T: d.T, Conn: far, in: wire.NewReader(far)})
 	}()
+	var behind int64
 	if d.Behind {
 		select {
 		case frame := <-p.Behind:
+			behind = int64(len(frame.Body))
 			written, err := wire.Append(nil, frame)
 			if err != nil {
 				d.T.Error(err)
@@ -141,7 +143,7 @@ func (d *Dialer) Dial(ctx context.Context, _ transports.Spawner, p transports.Pr
 	}
 	return &transports.Booted{
 		Link: &link{Conn: near, done: make(chan struct{})}, Frames: wire.NewReader(near),
-		Hello: wire.Frame{Header: wire.Hello{Proto: wire.Proto, Role: "agent", Version: d.Version}, Body: facts}, How: "test", Behind: d.Behind,
+		Hello: wire.Frame{Header: wire.Hello{Proto: wire.Proto, Role: "agent", Version: d.Version}, Body: facts}, How: "test", Behind: behind,
 	}, nil
 }
 
