@@ -444,7 +444,8 @@ class ActionMixin(ActionBase):
         context = session.context(sudoable)
         if path == '~' or path.startswith('~/'):
             home = context.hello.get('home')
-            if not (sudoable and self._connection.become and self.get_become_option('become_user') or self._get_remote_user()):
+            source = session.source()  # the connection that is shown to an action may hide that it becomes somebody
+            if not (sudoable and source.become and source.become_option('become_user') or source.remote_user()):
                 home = context.hello.get('env_home') or home  # nobody is named, and a shell goes by that
             if home:
                 return home.rstrip('/') + path[1:] or '/'

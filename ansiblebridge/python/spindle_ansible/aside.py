@@ -36,8 +36,7 @@ def step(connection, variables, templar, task=None):
     made._shell = connection._shell
     if connection.become is not None:
         made.set_become_plugin(connection.become)
-    options = dict((name, compat.template_whole(templar, variables[name]))
-                   for name in C.config.get_plugin_vars('connection', made._load_name) if name in variables)
+    options = compat.templates_of(templar, variables, C.config.get_plugin_vars('connection', made._load_name))
     made.set_options(task_keys=_keywords(task, context), var_options=options)
     context.set_attributes_from_plugin(made)
     connection.__dict__.clear()

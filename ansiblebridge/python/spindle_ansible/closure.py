@@ -241,13 +241,13 @@ def _call(function, parameters, given):
     return function(**dict((name, given[name]) for name in parameters if name in given))
 
 
-def register(client, closure):
-    """Tell the multiplexer of a closure, and send what it lacks."""
+def register(client, closure, seconds=60):
+    """Tell the multiplexer of a closure, and send what it lacks. Each of its answers is waited for as long as is said."""
     needed, python2 = closure.pieces()
     contents = dict(needed)
     contents.update(python2)
     for _ in range(3):
-        result = client.call('closure', closure=closure.digest, meta={'python2': len(python2)}, parts=[b''.join(contents)], seconds=60)
+        result = client.call('closure', closure=closure.digest, meta={'python2': len(python2)}, parts=[b''.join(contents)], seconds=seconds)
         if result.status != wire.OK:
             raise client_mod.ClientError('closure: %s' % result.text)
         missing = [result.out[at:at + 32] for at in range(0, len(result.out), 32)]

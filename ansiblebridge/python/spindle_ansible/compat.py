@@ -32,11 +32,13 @@ ExtensionManager = optional('ansible._internal._ansiballz._builder', 'ExtensionM
 get_module_encoder = optional('ansible.module_utils.common.json', 'get_module_encoder')
 Direction = optional('ansible.module_utils.common.json', 'Direction')
 EncryptedString = optional('ansible.parsing.vault', 'EncryptedString')
+_Omitted = optional('ansible.errors', 'AnsibleValueOmittedError') or ()  # what a template is that comes to `omit`, in later releases
 _Trusted = optional('ansible._internal._datatag._tags', 'TrustedAsTemplate')
 UnsafeText = optional('ansible.utils.unsafe_proxy', 'AnsibleUnsafeText') if not HAS_BUILT_MODULE else None
 DEFERS_WARNINGS = optional('ansible._internal._display_utils', 'DeferredWarningContext') is not None
 _secrets = optional('ansible.module_utils', 'secrets')
 _learned = []
+_OMIT = object()
 
 
 def extract_interpreter(data):
@@ -108,18 +110,31 @@ def fact_text(value):
     return UnsafeText(value) if UnsafeText is not None else value
 
 
-def template(templar, value):
-    """A templated value; strings without templates are left alone."""
+def template(templar, value, omitted=None):
+    """A templated value; strings without templates are left alone. omitted is what counts where it is not to count."""
     if templar is None or not isinstance(value, str) or '{' not in value:
         return value
-    return templar.template(value)
+    return _templated(templar, value, omitted)
 
 
-def template_whole(templar, value):
+def template_whole(templar, value, omitted=None):
     """The same of what may be no text: dictionaries and lists with templates in them and, in later releases, what is encrypted."""
     if templar is None or value is None or isinstance(value, (bool, int, float, str)):
-        return template(templar, value)
-    return templar.template(value)
+        return template(templar, value, omitted)
+    return _templated(templar, value, omitted)
+
+
+def templates_of(templar, variables, names):
+    """The templated values of those variables that are set, and are not to be left out."""
+    found = dict((name, template_whole(templar, variables[name], _OMIT)) for name in names if name in variables)
+    return dict((name, value) for name, value in found.items() if value is not _OMIT)
+
+
+def _templated(templar, value, omitted):
+    try:
+        return templar.template(value)
+    except _Omitted:
+        return omitted
 
 
 def config_value(name, variables, default=None):

@@ -186,11 +186,8 @@ def origin(kind, name, key, variables, templar=None):
 
 def _given(kind, name, key, variables, templar):
     """The variables that an option looks at, as far as they are set."""
-    given = {}
-    for entry in C.config.get_configuration_definitions(kind, name)[key].get('vars') or ():
-        if entry['name'] in variables:
-            given[entry['name']] = compat.template_whole(templar, variables[entry['name']])
-    return given
+    entries = C.config.get_configuration_definitions(kind, name)[key].get('vars') or ()
+    return compat.templates_of(templar, variables, [entry['name'] for entry in entries])
 
 
 def _value(kind, name, key, variables, templar):

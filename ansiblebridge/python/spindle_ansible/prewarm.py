@@ -6,6 +6,7 @@ plugins are looked up, and modules put together, before the first fork that need
 from ansible.plugins.loader import action_loader, become_loader, get_shell_plugin, module_loader
 
 from spindle_ansible import action_mixin
+from spindle_ansible import client as client_mod
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import composite
 from spindle_ansible import connection as connection_mod
@@ -109,7 +110,10 @@ class Warmer(object):
 
 
 def put_together(modules, variables):
-    """Look up the closures of (name, path), and tell the multiplexer of them, and of the last one that agents will be asked for it."""
+    """Look up the closures of (name, path), and tell the multiplexer of them, and of the last one that agents will be asked for it.
+
+    Returns False if the multiplexer does not take them: it would let others wait as long, and no result is looked at meanwhile.
+    """
     last = None
     for name, path in modules:
         try:
@@ -118,9 +122,12 @@ def put_together(modules, variables):
                 continue
             full = closure_mod.complete(closure, name, path, variables)
             if not closure_mod.registered(full):
-                closure_mod.register(runtime.client(), full)
+                closure_mod.register(runtime.client(), full, closure_mod.PARENT_SECONDS)
                 last = full.digest
             last = composite.prepare(str.__str__(name), full) or last  # also one that was registered by another name
+        except (client_mod.ClientError, OSError) as e:  # as below
+            log.debug('the multiplexer does not take %s: %s' % (name, e))
+            return False
         except Exception as e:  # the worker will meet it again, and report it as the task's
             log.debug('not put together: %s: %r' % (name, e))
     if last is not None:

@@ -129,7 +129,10 @@ class Sequence(workers.Carrier):
 
     def _work_on(self):
         flight.keep_words()
-        Tasks(self, self._following).run()
+        if not Tasks(self, self._following).run():  # there is no thread: in this one, then, and nothing follows
+            self._members[0].settle(self)
+            contextvars.Context().run(self._members[0].work)
+            self.tell(b'd', '0')
 
 
 class Tasks(flight.Flight):
@@ -147,7 +150,7 @@ class Tasks(flight.Flight):
         self._prepared = None  # what comes next, and is not begun yet
 
     def run(self):
-        """Run them in order, and hand their results on when they are asked for."""
+        """Run them in order, and hand their results on when they are asked for; False where not even the first has a thread."""
         try:
             self._client = runtime.client()
         except (client_mod.ClientError, OSError) as e:  # the task will meet it again
@@ -155,7 +158,7 @@ class Tasks(flight.Flight):
         number = 0
         try:
             if not self.lead(self._item(None)):
-                raise flight.NoThread('there is no thread for the task')
+                return False
             while self.under_way:
                 if number:
                     self._fill()
@@ -164,6 +167,7 @@ class Tasks(flight.Flight):
                 self._first()
                 self._process.tell(b'd', str(number))
                 number += 1
+            return True
         finally:
             self.end()
 
@@ -478,8 +482,8 @@ class Sequences(object):
     def start(self, member):
         """Fork a member so that it can go on with what follows; whether that is possible."""
         host, task = member._host, member._task
-        following = Following(self._strategy, self._iterator, host, task)
         try:
+            following = Following(self._strategy, self._iterator, host, task)
             if len(self._strategy.get_hosts_left(self._iterator)) != 1:
                 raise independence.Dependent('others have to keep pace')
             if list(C.VARIABLE_PLUGINS_ENABLED) not in ([], ['host_group_vars']):

@@ -69,7 +69,7 @@ class Target(object):
 
     def variable(self, name, default=None):
         """A variable that belongs to no plugin."""
-        return compat.template(self.templar, self.variables.get(name, default))
+        return compat.template(self.templar, self.variables.get(name, default), default)
 
     def remote_user(self):
         """The account that is logged in to, None where the method decides."""
@@ -144,7 +144,7 @@ class Intermediary(object):
 
     def variable(self, name, default=None):
         """A variable that belongs to no plugin."""
-        return compat.template(self.templar, self.variables.get(name, default))
+        return compat.template(self.templar, self.variables.get(name, default), default)
 
     def remote_user(self):
         """The account that is logged in to, None where the method decides."""

@@ -454,8 +454,7 @@ class Crew(object):
         finally:
             if promise is not None:
                 try:
-                    for modules, variables in missing:
-                        prewarm.put_together(modules, variables)
+                    all(prewarm.put_together(modules, variables) for modules, variables in missing)  # up to where it is of no use
                 finally:
                     promise.keep()
 

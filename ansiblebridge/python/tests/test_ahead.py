@@ -30,7 +30,7 @@ def few(thread):
     start(thread)
 threading.Thread.start = few
 """)
-        for few in ('5', '1'):
+        for few in ('5', '1', '0'):
             with self.subTest(few=few):
                 calls = self.play("""
     - command: echo {{ item }}

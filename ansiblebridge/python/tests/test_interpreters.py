@@ -55,11 +55,11 @@ class InterpretersTest(unittest.TestCase):
 class HomesTest(unittest.TestCase):
     def home(self, path='~', sudoable=True, become=None, user=None, **hello):
         made = object.__new__(action_mixin.ActionMixin)
-        made._connection = mock.Mock(become=become)
+        made._connection = mock.Mock(become=None)  # as what fetch shows to Ansible's own
         made._connection.spindle.context.return_value.hello = hello
+        made._connection.spindle.source.return_value = mock.Mock(
+            become=become, become_option=lambda name: become, remote_user=lambda: user)
         made._spindle_bare = lambda: False
-        made.get_become_option = lambda name, default=None: become
-        made._get_remote_user = lambda: user
         return made._remote_expand_user(path, sudoable)
 
     def test_a_name_counts_more_than_the_environment(self):
