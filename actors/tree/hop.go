@@ -1,8 +1,10 @@
 package tree
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"go.uber.org/zap"
@@ -15,8 +17,8 @@ import (
 // hop is one way to an account.
 //
 //	state     accepts                              leaves by
-//	dialing   dialed, Expect, Fetched, Loaded,     dialed → ready, bare or gone; Drain → gone
-//	          Drain, Retire
+//	dialing   limited, dialed, Expect, Fetched,    dialed → ready, bare or gone; dialLate, Drain → gone
+//	          Loaded, Drain, Retire
 //	ready     linkLost, Drain, Retire,             linkLost → gone; Drain → draining
 //	          Terminated(child)
 //	bare      as ready                             as ready
@@ -35,7 +37,16 @@ type hop struct {
 	retire   *Retire       // was asked for while it was dialing; nil if it was not
 	behind   *behind       // for what the agent is sent before it has said HELLO; nil if nothing is, or it has
 	expected []wire.Digest // what that is: a bundle, and what is in it; nil if nobody has said
+	dial     attempt
+	clock    *actors.Timer // until the dial has ended
 }
+
+// dialGrace is how long a dial may take beyond its limit, to close what it has opened: a local program has 8.5 s for that. What does not
+// return then waits for something that has no limit, as a file system that is gone. Workers wait a second longer.
+const dialGrace = 9 * time.Second
+
+// dialLate is the end of the time that a dial has.
+type dialLate struct{}
 
 // Interrupted is the contract's text (§1.10) for a hop that goes away under an attempt to set it, or one below it, up.
 const Interrupted = "Channel was disconnected while connection attempt was in progress; this may be caused by an abnormal Ansible exit, " +
@@ -56,8 +67,18 @@ func (h *hop) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		h.onStarted(ctx)
+	case *limited:
+		if m.dial == h.dial {
+			h.clock.Stop()
+			h.clock = actors.After(ctx, m.limit+dialGrace, &dialLate{})
+		}
 	case *dialed:
-		h.onDialed(ctx, m)
+		if m.taken == h.dial { // or it is a namesake's, whose pump closes it
+			h.clock.Stop()
+			h.onDialed(ctx, m)
+		}
+	case *dialLate:
+		h.onLate(ctx)
 	case *actors.PumpDone:
 		if m.Err != nil && h.interp == nil { // the dial panicked, and has said nothing
 			h.fail(ctx, h.located(&transports.ConnectError{Class: transports.Unreachable, Text: m.Err.Error(), Err: m.Err}))
@@ -87,8 +108,9 @@ func (h *hop) Receive(ctx actor.Context) {
 
 func (h *hop) onStarted(ctx actor.Context) {
 	actors.Describe(ctx, actors.Facts{State: "dialing"})
+	h.clock = actors.After(ctx, dialGrace, &dialLate{})
 	if h.bare {
-		dialBare(ctx, h.spec.Dialer, h.via)
+		h.dial = dialBare(ctx, h.spec.Dialer, h.via)
 		return
 	}
 	boot := h.spec.Boot
@@ -97,7 +119,16 @@ func (h *hop) onStarted(ctx actor.Context) {
 	if h.host == "" {
 		h.behind = newBehind(&program)
 	}
-	dial(ctx, h.spec.Dialer, h.via, program)
+	h.dial = dial(ctx, h.spec.Dialer, h.via, program)
+}
+
+// onLate gives up a dial that does not return. Whatever it opens all the same is closed by its pump.
+func (h *hop) onLate(ctx actor.Context) {
+	class := transports.Unreachable
+	if h.spec.Become {
+		class = transports.BecomeFailed
+	}
+	h.fail(ctx, h.located(&transports.ConnectError{Class: class, Text: transports.TextTimeout, Err: context.DeadlineExceeded}))
 }
 
 func (h *hop) onDialed(ctx actor.Context, m *dialed) {
