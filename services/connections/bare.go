@@ -2,6 +2,7 @@ package connections
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -49,22 +50,17 @@ func tunnels(h, next *tree.Hop) bool {
 }
 
 // goesOnWithout says whether a request can go on although there is no Python where e leads to: on the way, none is needed,
-// and some can do without at its end. That is remembered until an agent comes up there.
+// and some can do without at its end. Whoever it was that needed one, there is none: that is remembered until an agent comes up there.
 func (s *connections) goesOnWithout(r *request, e *entry, err error) bool {
 	if e.bare || !errors.Is(err, transports.ErrNoPython) {
 		return false
 	}
+	s.pythonless[e.key] = true
 	dispensable := r.hops[:r.login]
 	if r.bare && r.boot {
 		dispensable = r.hops
 	}
-	for _, h := range dispensable {
-		if h.Key == e.key {
-			s.pythonless[e.key] = true
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(dispensable, func(h *tree.Hop) bool { return h.Key == e.key })
 }
 
 // replaceBare lets go of what stood in for a hop that has an agent now. What leads through it goes on.

@@ -409,6 +409,36 @@ func TestAgentIsTriedOnceWhereNoneIsNeeded(t *testing.T) {
 	})
 }
 
+// Nor is it found out once more for whoever can do without, after somebody who cannot; and whoever needs it looks again.
+func TestAHostWithoutPythonIsKnownToWhoCanDoWithout(t *testing.T) {
+	inLab(t, func(l *lab) {
+		web := l.host("ssh:web1", treetest.UntilGone)
+		l.host("ssh:web2", treetest.UntilGone)
+		web.Err = treetest.NoPython
+		p := l.Probe("worker")
+		bare := func() string {
+			p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1"), Bare: true, Boot: true})
+			return path(actorstest.Expect[*Acquired](p))
+		}
+		p.Request(l.conns, &Acquire{Key: 1, Hops: stack("ssh:web1")})
+		actorstest.Expect[*Refused](p)
+		if got, want := bare(), "tree/ssh:web1/sh"; got != want {
+			t.Errorf("target is %s, want %s", got, want)
+		}
+		l.acquire(p, false, "ssh:web1", "ssh:web2")
+		if web.Dials.Load() != 1 || web.BareDials.Load() != 1 {
+			t.Errorf("%d dials, %d bare", web.Dials.Load(), web.BareDials.Load())
+		}
+		web.Err = nil // somebody has installed it
+		if got, want := path(l.acquire(p, false, "ssh:web1")), "tree/ssh:web1/python3"; got != want {
+			t.Errorf("target is %s, want %s", got, want)
+		}
+		if got, want := bare(), "tree/ssh:web1/python3"; got != want {
+			t.Errorf("target is %s, want %s: an agent stands there", got, want)
+		}
+	})
+}
+
 func TestResetStopsBareHopsToo(t *testing.T) {
 	inLab(t, func(l *lab) {
 		l.host("ssh:web1", treetest.UntilGone)
