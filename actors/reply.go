@@ -44,12 +44,15 @@ func (r *Reply) Send(answer any) bool {
 	if !r.done.CompareAndSwap(false, true) {
 		return false
 	}
-	c := r.owner
-	c.mu.Lock()
-	delete(c.replies, r)
-	c.mu.Unlock()
-	c.system.engine.Root.Send(r.to, answer)
+	r.forget()
+	r.owner.system.engine.Root.Send(r.to, answer)
 	return true
+}
+
+func (r *Reply) forget() {
+	r.owner.mu.Lock()
+	delete(r.owner.replies, r)
+	r.owner.mu.Unlock()
 }
 
 // Fail answers the request with Failed.
@@ -58,6 +61,13 @@ func (r *Reply) Fail(err error) bool {
 		err = ErrStopped
 	}
 	return r.Send(&Failed{Path: r.owner.path, Err: err})
+}
+
+// Drop gives the request up: whoever asked is gone, and nothing is sent.
+func (r *Reply) Drop() {
+	if r.done.CompareAndSwap(false, true) {
+		r.forget()
+	}
 }
 
 // Done reports whether the request was answered, or never could be.

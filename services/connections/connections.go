@@ -86,8 +86,8 @@ func (e *entry) behind(other *entry) bool {
 // request is one Acquire on its way outwards.
 type request struct {
 	key    uint32
-	sender *actor.PID
-	holder uint32 // what the sender calls the user of this way
+	reply  *actors.Reply
+	holder uint32 // what who asks calls the user of this way
 	hops   []*tree.Hop
 	bare   bool     // an account without an agent will do
 	boot   bool     // but an agent is tried first
@@ -102,13 +102,14 @@ type connections struct {
 	dials      map[string]*entry   // that are dialing, by what the hop is told to call itself
 	byPID      map[string]*entry   // that have a hop, by its PID id
 	resets     map[string][]func() // hop PID id → what to do when it is gone
-	pythonless map[string]bool     // hops, by key, that had no Python when one was to be led through them
+	pythonless map[string]bool     // hops, by key, that had no Python when they were last asked for an agent
 	pinned     map[string]*pins    // by requester's PID id
 	parting    []*entry            // given up, and still held by somebody
 	clock      uint64
-	tickets    map[string]ticket   // by the last hop's key
-	meant      map[string]meaning  // what stands behind the settings of a first hop, by those settings as a keyed digest
-	unread     map[string][]unread // requests that wait for that
+	tickets    map[string]ticket     // by the last hop's key
+	meant      map[string]meaning    // what stands behind the settings of a first hop, by those settings as a keyed digest
+	unread     map[string]*question  // requests that wait for that
+	owed       map[*actors.Reply]any // what is to be answered to whoever has asked, should this actor end before it has something better
 }
 
 // Spec describes the connections service.
@@ -123,7 +124,7 @@ func Spec(cfg *Config) actors.Spec {
 		}
 		return &connections{
 			cfg: cfg, secret: secret, pinned: map[string]*pins{}, tickets: map[string]ticket{},
-			meant: map[string]meaning{}, unread: map[string][]unread{},
+			meant: map[string]meaning{}, unread: map[string]*question{}, owed: map[*actors.Reply]any{},
 			entries: map[string]*entry{}, dials: map[string]*entry{}, byPID: map[string]*entry{}, resets: map[string][]func(){}, pythonless: map[string]bool{},
 		}
 	}}
@@ -134,7 +135,9 @@ func (s *connections) Receive(ctx actor.Context) {
 	case *actor.Started:
 		ctx.Send(s.cfg.Tree, &tree.DropHops{}) // hops of an earlier life, after a restart
 	case *Acquire, *Reset, *Retire, *Ticket:
-		s.ask(ctx, ctx.Sender(), m)
+		s.ask(ctx, m)
+	case *resolving:
+		s.onResolving(ctx, m)
 	case *resolved:
 		s.onResolved(ctx, m)
 	case *Forget:
@@ -149,17 +152,44 @@ func (s *connections) Receive(ctx actor.Context) {
 		s.failBelow(ctx, m.Path)
 	case *actor.Terminated:
 		s.onTerminated(ctx, m)
+	case *actor.Restarting, *actor.Stopping:
+		for reply, last := range s.owed {
+			s.answer(reply, last)
+		}
 	}
 }
 
-func (s *connections) onAcquire(ctx actor.Context, sender *actor.PID, m *Acquire) {
+// owe keeps a request until it is answered.
+func (s *connections) owe(ctx actor.Context, message any) *actors.Reply {
+	reply := actors.Keep(ctx)
+	interrupted := &transports.ConnectError{Class: transports.Unreachable, Text: tree.Interrupted}
+	switch m := message.(type) {
+	case *Acquire:
+		s.owed[reply] = &Refused{Key: m.Key, Err: interrupted}
+	case *Ticket:
+		s.owed[reply] = &Refused{Key: m.Key, Err: interrupted}
+	case *Reset: // with this actor go all hops
+		s.owed[reply] = &ResetDone{Key: m.Key}
+	case *Retire:
+		s.owed[reply] = &ResetDone{Key: m.Key}
+	}
+	return reply
+}
+
+// answer answers a request, unless that has been done.
+func (s *connections) answer(reply *actors.Reply, answer any) {
+	delete(s.owed, reply)
+	reply.Send(answer)
+}
+
+func (s *connections) onAcquire(ctx actor.Context, reply *actors.Reply, m *Acquire) {
 	hops, err := s.asked(m)
 	if err != nil {
-		ctx.Send(sender, &Refused{Key: m.Key, Err: err})
+		s.answer(reply, &Refused{Key: m.Key, Err: err})
 		return
 	}
 	r := &request{
-		key: m.Key, sender: sender, holder: m.Holder, hops: hops, bare: m.Bare, boot: m.Boot, login: len(hops) - 1,
+		key: m.Key, reply: reply, holder: m.Holder, hops: hops, bare: m.Bare, boot: m.Boot, login: len(hops) - 1,
 		way: make([]*entry, len(hops)),
 	}
 	for r.login > 0 && hops[r.login].Become {
@@ -290,7 +320,7 @@ func (s *connections) advance(ctx actor.Context, r *request) {
 		said, e.said = append(said, e.said...), nil
 	}
 	s.pin(ctx, r)
-	ctx.Send(r.sender, &Acquired{
+	s.answer(r.reply, &Acquired{
 		Key: r.key, Target: r.way[len(r.way)-1].context(), Login: r.way[r.login].context(), Said: said,
 	})
 }
@@ -374,7 +404,7 @@ func (s *connections) onFailed(ctx actor.Context, m *tree.HopFailed) {
 			s.advance(ctx, r)
 			continue
 		}
-		ctx.Send(r.sender, &Refused{Key: r.key, Err: m.Err})
+		s.answer(r.reply, &Refused{Key: r.key, Err: m.Err})
 	}
 	s.settle(ctx)
 }
@@ -382,8 +412,14 @@ func (s *connections) onFailed(ctx actor.Context, m *tree.HopFailed) {
 func (s *connections) onForget(ctx actor.Context, m *Forget) {
 	s.release(ctx, m.Requester, nil)
 	s.forgetUnread(m.Requester)
+	for reply := range s.owed {
+		if m.Requester.Equal(reply.To()) {
+			delete(s.owed, reply)
+			reply.Drop()
+		}
+	}
 	for _, e := range s.dials {
-		e.waiters = slices.DeleteFunc(e.waiters, func(r *request) bool { return r.sender.Equal(m.Requester) })
+		e.waiters = slices.DeleteFunc(e.waiters, func(r *request) bool { return m.Requester.Equal(r.reply.To()) })
 	}
 	s.settle(ctx)
 }
@@ -412,18 +448,18 @@ func (s *connections) failBelow(ctx actor.Context, interp string) {
 		}
 		s.strike(attempt, e)
 		for r := range e.leaving() {
-			ctx.Send(r.sender, &Refused{Key: r.key, Err: &transports.ConnectError{Class: transports.Unreachable, Text: tree.Interrupted}})
+			s.answer(r.reply, &Refused{Key: r.key, Err: &transports.ConnectError{Class: transports.Unreachable, Text: tree.Interrupted}})
 		}
 	}
 	s.settle(ctx)
 }
 
-func (s *connections) onReset(ctx actor.Context, sender *actor.PID, m *Reset) {
+func (s *connections) onReset(ctx actor.Context, reply *actors.Reply, m *Reset) {
 	key := hopKey(m.Context)
 	if key == "" && len(m.Hops) > 0 {
 		hops, err := s.plan(m.Hops)
 		if err != nil {
-			ctx.Send(sender, &Refused{Key: m.Key, Err: err})
+			s.answer(reply, &Refused{Key: m.Key, Err: err})
 			return
 		}
 		key = hops[len(hops)-1].Key
@@ -444,17 +480,17 @@ func (s *connections) onReset(ctx actor.Context, sender *actor.PID, m *Reset) {
 		}
 	}
 	if len(stop) == 0 {
-		ctx.Send(sender, &ResetDone{Key: m.Key})
+		s.answer(reply, &ResetDone{Key: m.Key})
 		return
 	}
-	done, late := s.countdown(ctx, sender, m.Key, len(stop))
+	done, late := s.countdown(reply, m.Key, len(stop))
 	for _, e := range stop {
 		// Who has shared it may mean another machine by now.
 		maps.DeleteFunc(s.meant, func(_ string, m meaning) bool { return m.key == e.key })
 		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], done)
 		// What others are at there goes on, as it does in stock Ansible, whose master process takes nothing new and stays for what is open.
-		s.release(ctx, sender, e)
-		if s.held(sender)[e] {
+		s.release(ctx, reply.To(), e)
+		if s.held(reply.To())[e] {
 			s.part(ctx, e)
 			actors.After(ctx, resetGrace, late)
 			continue

@@ -5,7 +5,7 @@
 // interpreter that it starts from. Any number of hops are set up at the same time.
 //
 // What counts is what settings mean: a first hop's are resolved, where its Dialer can do that, before they are compared. Those of hops further
-// out are not, since only the machine before them could, at the price of a round trip.
+// out are not, since only the machine before them could, at the price of a round trip. What is not understood in time stands for itself.
 //
 // A hop can stand twice: with an agent, and bare, without one. Bare are the hops to the last host if that is what was asked
 // for and no agent stands there, hosts on the way whose settings say so (spindle_via), and hosts on the way that turn out to
@@ -21,7 +21,8 @@
 //
 // Ordering: nothing is promised between different stacks. Failure: a failed attempt is told to everyone who waits for it and is
 // not remembered, so the next request tries again. A lost hop is forgotten together with all below it when its actor is gone.
-// A restarted service knows of no hop, so it lets all of them go: their calls end as with a lost link, and the next request dials anew.
+// A restarted service knows of no hop, so it lets all of them go: their calls end as with a lost link, and the next request dials anew. Whoever still
+// waits for an answer of a service that ends, or begins anew, gets one: *Refused as for an interrupted attempt, or *ResetDone.
 // The service is never asked to hold a password: settings stay inside Dialers, keys are keyed digests.
 //
 // Testing: with a Dialer of the test's own and a far end over net.Pipe.

@@ -3,10 +3,11 @@ package connections
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"spindle/transports"
+	"spindle/actors"
 )
 
 // Settings of a first hop may be other words for those of another one: an alias of ssh_config, and what it stands for. What stands behind
@@ -15,9 +16,18 @@ import (
 
 // unread is a request whose first hop is still to be resolved.
 type unread struct {
-	sender  *actor.PID
+	reply   *actors.Reply
 	message any
 }
+
+// question is what is being resolved, and who waits for that.
+type question struct {
+	waiting []unread
+	clock   *actors.Timer
+}
+
+// resolveGrace is how long finding out may take beyond its limit: after that it waits for something that has none.
+const resolveGrace = 5 * time.Second
 
 // meaning is what the settings of a first hop have been understood as.
 type meaning struct {
@@ -28,8 +38,15 @@ type meaning struct {
 // resolved is what a pump has found out, both as digests. What could not be resolved stands for itself, and meant is empty.
 type resolved struct{ words, meant string }
 
+// resolving is how long finding out may take.
+type resolving struct {
+	words string
+	limit time.Duration
+}
+
 // ask takes a request, now or when its first hop has been resolved.
-func (s *connections) ask(ctx actor.Context, sender *actor.PID, message any) {
+func (s *connections) ask(ctx actor.Context, message any) {
+	reply := s.owe(ctx, message)
 	var hops []HopRequest
 	dials := false
 	switch m := message.(type) {
@@ -43,22 +60,23 @@ func (s *connections) ask(ctx actor.Context, sender *actor.PID, message any) {
 		hops = m.Hops
 	}
 	if words := s.unresolved(ctx, hops, dials); words != "" {
-		s.unread[words] = append(s.unread[words], unread{sender, message})
+		q := s.unread[words]
+		q.waiting = append(q.waiting, unread{reply, message})
 		return
 	}
-	s.take(ctx, sender, message)
+	s.take(ctx, reply, message)
 }
 
-func (s *connections) take(ctx actor.Context, sender *actor.PID, message any) {
+func (s *connections) take(ctx actor.Context, reply *actors.Reply, message any) {
 	switch m := message.(type) {
 	case *Acquire:
-		s.onAcquire(ctx, sender, m)
+		s.onAcquire(ctx, reply, m)
 	case *Reset:
-		s.onReset(ctx, sender, m)
+		s.onReset(ctx, reply, m)
 	case *Retire:
-		s.onRetire(ctx, sender, m)
+		s.onRetire(ctx, reply, m)
 	case *Ticket:
-		s.onTicket(ctx, sender, m)
+		s.onTicket(ctx, reply, m)
 	}
 }
 
@@ -81,11 +99,12 @@ func (s *connections) unresolved(ctx actor.Context, hops []HopRequest, dials boo
 		return words
 	}
 	dialer, err := s.cfg.Factories[hops[0].Method](hops[0].Kwargs)
-	resolver, able := dialer.(transports.Resolver)
+	found, able := dialer.(resolver)
 	if err != nil || !able {
 		return ""
 	}
-	s.resolve(ctx, words, resolver)
+	s.unread[words] = &question{clock: s.resolveLate(ctx, words, 0)}
+	s.resolve(ctx, words, found)
 	return words
 }
 
@@ -105,18 +124,34 @@ func (s *connections) stands(hop HopRequest, meant string) bool {
 	})
 }
 
+// resolveLate has what is not found out in time stand for itself.
+func (s *connections) resolveLate(ctx actor.Context, words string, limit time.Duration) *actors.Timer {
+	return actors.After(ctx, limit+resolveGrace, &resolved{words: words})
+}
+
+func (s *connections) onResolving(ctx actor.Context, m *resolving) {
+	if q := s.unread[m.words]; q != nil {
+		q.clock.Stop()
+		q.clock = s.resolveLate(ctx, m.words, m.limit)
+	}
+}
+
 func (s *connections) onResolved(ctx actor.Context, m *resolved) {
+	q := s.unread[m.words]
+	if q == nil {
+		return // late
+	}
+	q.clock.Stop()
 	s.meant[m.words] = meaning{digest: m.meant}
-	waiting := s.unread[m.words]
 	delete(s.unread, m.words)
-	for _, u := range waiting {
-		s.take(ctx, u.sender, u.message)
+	for _, u := range q.waiting {
+		s.take(ctx, u.reply, u.message)
 	}
 }
 
 // forgetUnread drops what a requester that is gone still waits for.
 func (s *connections) forgetUnread(requester *actor.PID) {
-	for words, waiting := range s.unread {
-		s.unread[words] = slices.DeleteFunc(waiting, func(u unread) bool { return u.sender.Equal(requester) })
+	for _, q := range s.unread {
+		q.waiting = slices.DeleteFunc(q.waiting, func(u unread) bool { return requester.Equal(u.reply.To()) })
 	}
 }

@@ -33,10 +33,10 @@ type pins struct {
 
 // pin holds a way for its requester, in the place of the one that it held under the same name.
 func (s *connections) pin(ctx actor.Context, r *request) {
-	p := s.pinned[r.sender.Id]
+	p := s.pinned[r.reply.To().Id]
 	if p == nil {
 		p = &pins{ways: map[uint32][]*entry{}}
-		s.pinned[r.sender.Id] = p
+		s.pinned[r.reply.To().Id] = p
 	}
 	if i := slices.Index(p.order, r.holder); i >= 0 {
 		p.order = slices.Delete(p.order, i, i+1)
@@ -90,7 +90,7 @@ func (s *connections) held(but *actor.PID) map[*entry]bool {
 	}
 	for _, e := range s.dials {
 		for _, r := range e.waiters {
-			if but == nil || !r.sender.Equal(but) {
+			if but == nil || !but.Equal(r.reply.To()) {
 				hold(r.way)
 			}
 		}
@@ -153,20 +153,20 @@ func (s *connections) makeRoom(ctx actor.Context, parent *entry) {
 }
 
 // onRetire gives up one context, or the idle accounts of a machine.
-func (s *connections) onRetire(ctx actor.Context, sender *actor.PID, m *Retire) {
+func (s *connections) onRetire(ctx actor.Context, reply *actors.Reply, m *Retire) {
 	if m.Context != "" {
 		if e := s.entries[m.Context]; e != nil && e.hop != nil && e.interp.Equal(m.Interpreter) {
-			s.release(ctx, sender, e)
+			s.release(ctx, reply.To(), e)
 			s.part(ctx, e)
 		} else {
-			s.releaseGone(ctx, sender, m.Interpreter)
+			s.releaseGone(ctx, reply.To(), m.Interpreter)
 		}
-		ctx.Send(sender, &ResetDone{Key: m.Key})
+		s.answer(reply, &ResetDone{Key: m.Key})
 		return
 	}
 	hops, err := s.plan(m.Hops)
 	if err != nil {
-		ctx.Send(sender, &Refused{Key: m.Key, Err: err})
+		s.answer(reply, &Refused{Key: m.Key, Err: err})
 		return
 	}
 	login := s.entries[hops[len(hops)-1].Key]
@@ -181,10 +181,10 @@ func (s *connections) onRetire(ctx actor.Context, sender *actor.PID, m *Retire) 
 		}
 	}
 	if len(going) == 0 {
-		ctx.Send(sender, &ResetDone{Key: m.Key})
+		s.answer(reply, &ResetDone{Key: m.Key})
 		return
 	}
-	done, late := s.countdown(ctx, sender, m.Key, len(going))
+	done, late := s.countdown(reply, m.Key, len(going))
 	for _, e := range going {
 		s.resets[e.hop.Id] = append(s.resets[e.hop.Id], done)
 		s.part(ctx, e)
@@ -193,11 +193,10 @@ func (s *connections) onRetire(ctx actor.Context, sender *actor.PID, m *Retire) 
 }
 
 // countdown answers ResetDone when done was called so many times, or late has come.
-func (s *connections) countdown(ctx actor.Context, sender *actor.PID, key uint32, left int) (done func(), late *retireLate) {
-	sys := actors.SystemOf(ctx)
+func (s *connections) countdown(reply *actors.Reply, key uint32, left int) (done func(), late *retireLate) {
 	done = func() {
 		if left--; left == 0 {
-			sys.Send(sender, &ResetDone{Key: key})
+			s.answer(reply, &ResetDone{Key: key})
 		}
 	}
 	return done, &retireLate{done: func() {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"spindle/actors"
 	"spindle/actors/tree"
 )
 
@@ -28,10 +29,10 @@ type ticket struct {
 	hops []*tree.Hop
 }
 
-func (s *connections) onTicket(ctx actor.Context, sender *actor.PID, m *Ticket) {
+func (s *connections) onTicket(ctx actor.Context, reply *actors.Reply, m *Ticket) {
 	hops, err := s.plan(m.Hops)
 	if err != nil {
-		ctx.Send(sender, &Refused{Key: m.Key, Err: err})
+		s.answer(reply, &Refused{Key: m.Key, Err: err})
 		return
 	}
 	key := hops[len(hops)-1].Key
@@ -43,7 +44,7 @@ func (s *connections) onTicket(ctx actor.Context, sender *actor.PID, m *Ticket) 
 	}
 	t.hops = hops // by what is configured now
 	s.tickets[key] = t
-	ctx.Send(sender, &TicketMade{Key: m.Key, Ticket: t.name})
+	s.answer(reply, &TicketMade{Key: m.Key, Ticket: t.name})
 }
 
 // redeem finds the stack of a ticket.
