@@ -89,7 +89,7 @@ func (s *session) onConnect(ctx actor.Context, id uint32, meta []byte) {
 		s.bad(id, "connect", err)
 		return
 	}
-	ctx.Request(s.cfg.Connections, &connections.Acquire{Key: id, Hops: req.Hops, Ticket: req.Ticket, Bare: req.Bare, Boot: req.Boot, Holder: req.Holder})
+	s.ask(ctx, id, s.cfg.Connections, &connections.Acquire{Key: id, Hops: req.Hops, Ticket: req.Ticket, Bare: req.Bare, Boot: req.Boot, Holder: req.Holder})
 }
 
 func (s *session) onReset(ctx actor.Context, id uint32, h wire.Call, meta []byte) {
@@ -100,7 +100,7 @@ func (s *session) onReset(ctx actor.Context, id uint32, h wire.Call, meta []byte
 			return
 		}
 	}
-	ctx.Request(s.cfg.Connections, &connections.Reset{Key: id, Context: h.Context, Hops: req.Hops})
+	s.ask(ctx, id, s.cfg.Connections, &connections.Reset{Key: id, Context: h.Context, Hops: req.Hops})
 }
 
 func (s *session) onRetire(ctx actor.Context, id uint32, h wire.Call, meta []byte) {
@@ -117,7 +117,7 @@ func (s *session) onRetire(ctx actor.Context, id uint32, h wire.Call, meta []byt
 		return
 	}
 	delete(s.contexts, h.Context)
-	ctx.Request(s.cfg.Connections, m)
+	s.ask(ctx, id, s.cfg.Connections, m)
 }
 
 func (s *session) onTicket(ctx actor.Context, id uint32, meta []byte) {
@@ -126,7 +126,7 @@ func (s *session) onTicket(ctx actor.Context, id uint32, meta []byte) {
 		s.bad(id, "ticket", err)
 		return
 	}
-	ctx.Request(s.cfg.Connections, &connections.Ticket{Key: id, Hops: req.Hops})
+	s.ask(ctx, id, s.cfg.Connections, &connections.Ticket{Key: id, Hops: req.Hops})
 }
 
 // ticketReply answers the op ticket.
@@ -185,7 +185,7 @@ func (s *session) onClosure(ctx actor.Context, id uint32, h wire.Call, meta, inp
 	for i := 0; i < len(input); i += size {
 		digests = append(digests, wire.Digest(input[i:i+size]))
 	}
-	ctx.Request(s.cfg.Blobs, &blobs.Register{Key: id, Closure: h.Closure, Digests: digests, Python2: req.Python2})
+	s.ask(ctx, id, s.cfg.Blobs, &blobs.Register{Key: id, Closure: h.Closure, Digests: digests, Python2: req.Python2})
 }
 
 // onExpect passes on which closure new agents will be asked for first.

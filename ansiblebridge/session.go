@@ -34,6 +34,7 @@ type session struct {
 	greeted  bool
 	leaving  bool                  // BYE is on its way out; nothing more is taken in
 	open     map[uint32]*actor.PID // calls by the client's id; nil while a service works on it
+	asked    map[uint32]*actor.PID // the services that do, by the client's id
 	contexts map[string]*actor.PID // interpreters by context name
 	watched  map[string]*actor.PID // interpreters that know of this session, by id: also those that no context has any more
 	windows  map[uint32]int        // input credit that the client still has, by id
@@ -48,7 +49,7 @@ func sessionSpec(cfg *Config, name string, conn *net.UnixConn) actors.Spec {
 	return actors.Spec{Kind: "session", Name: "session:" + name, New: func() actor.Actor {
 		return &session{
 			cfg: cfg, name: name, conn: conn,
-			open: map[uint32]*actor.PID{}, contexts: map[string]*actor.PID{}, watched: map[string]*actor.PID{}, windows: map[uint32]int{}, long: map[uint32]*longReply{},
+			open: map[uint32]*actor.PID{}, asked: map[uint32]*actor.PID{}, contexts: map[string]*actor.PID{}, watched: map[string]*actor.PID{}, windows: map[uint32]int{}, long: map[uint32]*longReply{},
 		}
 	}}
 }
@@ -227,6 +228,7 @@ func (s *session) finish(id uint32, r wire.Result, body []byte) {
 		return
 	}
 	delete(s.open, id)
+	delete(s.asked, id)
 	delete(s.windows, id)
 	delete(s.long, id)
 	r.Text = wire.Clip(r.Text) // one that no header can carry would end the session
@@ -245,11 +247,20 @@ func (s *session) onRefused(m *connections.Refused) {
 	s.finish(m.Key, r, nil)
 }
 
-// onServiceFailed answers what a service has been asked and will not answer. Calls to interpreters end with Terminated.
+// ask has a service do a call. Its answer names the call.
+func (s *session) ask(ctx actor.Context, id uint32, service *actor.PID, m any) {
+	if _, open := s.open[id]; open {
+		s.asked[id] = service
+	}
+	ctx.Request(service, m)
+}
+
+// onServiceFailed answers what a service has been asked and will not answer. Calls to interpreters end with Terminated, and what is sent to one that
+// has just ended comes back, too.
 func (s *session) onServiceFailed(m *actors.Failed) {
-	s.cfg.Logger.Error("a request failed", zap.String("path", m.Path), zap.Error(m.Err))
-	for id, pid := range s.open {
-		if pid == nil {
+	for id, service := range s.asked {
+		if service.Id == m.Path {
+			s.cfg.Logger.Error("a request failed", zap.String("path", m.Path), zap.Error(m.Err))
 			s.finish(id, wire.Result{Status: wire.StatusFault, Text: m.Error()}, nil)
 		}
 	}

@@ -68,6 +68,9 @@ func newMux(t *testing.T, play func(*treetest.FarEnd)) *mux {
 			if strings.Contains(string(kwargs), "refuse") {
 				d.Err = &transports.ConnectError{Class: transports.BecomeFailed, Text: "sudo password is incorrect"}
 			}
+			if strings.Contains(string(kwargs), "wait") {
+				d.Gate = make(chan struct{})
+			}
 			return d, nil
 		}, "local": local.Factory},
 	}))
@@ -233,6 +236,36 @@ func TestFailuresAreTold(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		})
+	}
+}
+
+// What a service does not answer is answered, and nothing else is: what was sent to an interpreter that has just ended comes back as well.
+func TestWhatFailsEndsItsOwnCallsOnly(t *testing.T) {
+	m := newMux(t, echo)
+	w := m.worker()
+	session := ""
+	for _, n := range m.sys.Census().Snapshot() {
+		if n.Kind == "session" {
+			session = n.Path
+		}
+	}
+	w.send(1, wire.Call{Op: "connect", MetaLen: 43}, []byte(`{"hops":[{"method":"ssh","kwargs":"wait"}]}`))
+	w.send(2, wire.Call{Op: "tree"}, nil)
+	for id := uint32(2); id < 4; id++ {
+		if f := w.next(); f.ID != id {
+			t.Fatalf("a failure of somebody else ended call %d: %+v", f.ID, f.Header)
+		}
+		for _, path := range []string{"tree/ssh:web1/python3", m.cfg.Blobs.Id} {
+			m.sys.Send(actor.NewPID("nonhost", session), &actors.Failed{Path: path, Err: actors.ErrStopped})
+		}
+		w.send(id+1, wire.Call{Op: "tree"}, nil)
+	}
+	if f := w.next(); f.ID != 4 {
+		t.Fatalf("got %+v", f)
+	}
+	m.sys.Send(actor.NewPID("nonhost", session), &actors.Failed{Path: m.cfg.Connections.Id, Err: actors.ErrStopped})
+	if f := w.next(); f.ID != 1 || f.Header.(wire.Result).Status != wire.StatusFault {
+		t.Errorf("got %+v", f)
 	}
 }
 
