@@ -27,6 +27,8 @@ from spindle_ansible import wire
 
 # What the multiplexer gets on top of the hops' own time limits, and we on top of that.
 GRACE_SECONDS = 5
+# How long the multiplexer may take to answer, beyond what it may wait for.
+ANSWER_SECONDS = 30
 
 # The longest pause before another attempt to connect; the first ones are shorter.
 RETRY_SECONDS_MAX = 30
@@ -269,14 +271,15 @@ class Session(object):
         """A new login in the place of one that has ended, or would be another one now. The task has done nothing in it yet."""
         login, bare = context is self.login and context is not self.target, context.bare
         log.debug('%s is entered anew' % context.name, host=self.connection._play_context.remote_addr)
-        self._exchange('retire', context=context.name)
+        self._exchange('retire', context=context.name, seconds=ANSWER_SECONDS)
         self._let_go()
         self.ensure(bare)
         return self.login if login else self.target
 
     def retire(self, user):
         """End the idle agents of a user's account on this machine, or with no name all but root's."""
-        self._exchange('retire', meta={'hops': self.way(become=False), 'user': user or ''})
+        way = self.way(become=False)
+        self._exchange('retire', meta={'hops': way, 'user': user or ''}, seconds=hops.seconds(way) + ANSWER_SECONDS)
 
     def queue_op(self, op, content=None, context=None):
         """Let a file operation ride in the next call."""
@@ -328,7 +331,7 @@ class Session(object):
 
     def ticket(self, way):
         """A name for these hops, which the multiplexer keeps, for programs that are to know no passwords."""
-        result = self._exchange('ticket', meta={'hops': way})
+        result = self._exchange('ticket', meta={'hops': way}, seconds=hops.seconds(way) + ANSWER_SECONDS)
         if result.status != wire.OK:
             self._raise(result)
         return str(result.json()['ticket'])

@@ -43,10 +43,12 @@ class FakeClient(object):
     def __init__(self):
         self.alive = True
         self.calls = []
+        self.limits = []
         self.answers = {}
 
     def call(self, op, context='', meta=None, parts=(), closure=b'', timeout_ms=0, noreply=False, seconds=None, patience=0):
         self.calls.append((op, context, json.loads(json.dumps(meta)), [bytes(part) for part in parts], noreply))
+        self.limits.append((op, seconds))
         answer = self.answers.get(op)
         if isinstance(answer, list):
             answer = answer.pop(0)
@@ -339,6 +341,19 @@ class SessionTest(SessionCase):
             self.assertEqual([c[2]['user'] for c in self.client.calls], retired, (module, arguments))
         self.connection.exec_command('sudo deluser app')
         self.assertIn('retire', self.client.ops())
+
+    def test_what_needs_no_work_of_the_user_has_a_limit(self):
+        self.client.answers['ticket'] = result(b'{"ticket": "t"}')
+        self.client.answers['exec'] = [result(status=wire.STALE), result()]
+        self.become()
+        self.begin()
+        self.connection.exec_command('x')
+        self.session.retire('app')
+        self.session.ticket(self.session.way())
+        self.session.reset()
+        limited = [(op, seconds) for op, seconds in self.client.limits if op != 'exec']
+        self.assertEqual([op for op, _ in limited], ['connect', 'retire', 'connect', 'retire', 'ticket', 'reset'])
+        self.assertTrue(all(seconds for _, seconds in limited), limited)
 
     def test_a_lost_multiplexer_is_told(self):
         self.client.answers['exec'] = client_mod.ClientError('gone')
