@@ -87,11 +87,16 @@ type manner struct {
 	strict bool // unknown host keys are refused, where "enforce" leaves that open
 	noTTY  bool // a terminal is refused that ssh would ask for otherwise
 	shared bool // the connection is used that control_path names
+	// limit is what one attempt at connecting may take if that is more than the settings say.
+	limit time.Duration
 }
 
 // argv is the whole command line of the binary, far command included.
 func (s *settings) argv(far []string, m manner) []string {
 	argv := append([]string{s.sshPath}, s.optionsWith(m.strict)...)
+	if seconds(s.argument("connecttimeout")) == 0 {
+		argv = append(argv, "-o", "ConnectTimeout "+strconv.Itoa(wholeSeconds(max(m.limit, s.connectTimeout))))
+	}
 	if m.shared {
 		argv = append(argv, "-o", `ControlPath="`+s.controlPath+`"`)
 	}

@@ -44,6 +44,7 @@ func (d *Dialer) manner(ctx context.Context, here bool) manner {
 	}
 	m.shared = d.master(ctx) != ""
 	if c := d.configured(ctx); c != nil {
+		m.limit = d.settings.attempt(c)
 		m.strict = m.strict && strictnessOf(c) == strictYes
 		m.noTTY = d.settings.wantsTTY() || slices.Contains([]string{"force", "true", "yes"}, c.one("requesttty"))
 	}

@@ -39,7 +39,7 @@ func (d *Dialer) Name() string { return d.settings.name() }
 // connecting, logging in and booting.
 func (d *Dialer) Timeout() time.Duration {
 	s := d.settings
-	return max(s.connectTimeout, d.patience(s.connectTimeout))
+	return max(s.connectTimeout, d.patience())
 }
 
 // Explain says how the host would be reached from this machine, without connecting.

@@ -49,14 +49,17 @@ func TestTimeouts(t *testing.T) {
 		{name: "silent", want: transports.TextTimeout, setup: func(d *desk, _ *server) kw {
 			return kw{"identity_file": d.identity(), "connect_timeout": 1}
 		}},
-		{name: "config-says-less", want: transports.TextTimeout, setup: func(d *desk, _ *server) kw {
-			d.config("ConnectTimeout 1")
-			return kw{"identity_file": d.identity(), "connect_timeout": 60}
+		{name: "arguments-say-less", want: transports.TextTimeout, setup: func(d *desk, _ *server) kw {
+			return kw{"identity_file": d.identity(), "connect_timeout": 60, "ssh_args": []string{"-F", d.path("ssh_config"), "-o", "ConnectTimeout=1"}}
 		}},
 	})
 	// A login may take longer than connecting.
 	asks := l.startServer(t, "AuthorizedKeysFile none", "AuthorizedKeysCommandUser root", `AuthorizedKeysCommand /bin/sh -c "sleep 3; cat `+l.dir+`/keys-%u"`)
 	runCases(t, asks, []dialCase{{name: "slow-login", setup: func(d *desk, _ *server) kw {
+		return kw{"identity_file": d.identity(), "connect_timeout": 60, "ssh_args": []string{"-F", d.path("ssh_config"), "-o", "ConnectTimeout=1"}}
+	}}})
+	// Ansible's limit is more than that of an ssh_config.
+	runCases(t, lateToSpeak(t, slow, 1500*time.Millisecond), []dialCase{{name: "config-says-less", setup: func(d *desk, _ *server) kw {
 		d.config("ConnectTimeout 1")
 		return kw{"identity_file": d.identity(), "connect_timeout": 60}
 	}}})

@@ -12,25 +12,35 @@ const betweenTries = time.Second
 
 // tries is how long so many attempts take that have each so much time.
 func tries(attempts int, each time.Duration) time.Duration {
+	if attempts == 1 {
+		return each
+	}
 	all := float64(attempts)*each.Seconds() + float64(attempts-1)*betweenTries.Seconds()
 	return time.Duration(min(all, math.MaxInt32) * float64(time.Second))
 }
 
-// patience is how long the user's own settings let connecting take; 0 if they do not say. They are those that ssh -G has told, where it has been asked,
-// and those of ssh_args elsewhere. each is the time of one attempt for which nothing is said.
-func (d *Dialer) patience(each time.Duration) time.Duration {
+// attempt is how long one attempt at connecting may take: what ssh_args say, as these win over what Ansible tells ssh; otherwise Ansible's own limit, or
+// more if c has it, which is what ssh -G has told (nil if it has not been asked).
+func (s *settings) attempt(c *config) time.Duration {
+	if own := seconds(s.argument("connecttimeout")); own > 0 {
+		return own
+	}
+	if c == nil {
+		return s.connectTimeout
+	}
+	return max(s.connectTimeout, seconds(c.one("connecttimeout")))
+}
+
+// patience is how long connecting may take with all attempts. What the user's own settings say of them are those that ssh -G has told, where it has been
+// asked, and those of ssh_args elsewhere.
+func (d *Dialer) patience() time.Duration {
 	s := d.settings
-	said := func(option string) string { return s.argument(option) }
-	if c := d.resolver.recall(s.sshPath, s.options(), s.hostname); c != nil {
-		said = c.one
+	attempts := s.argument("connectionattempts")
+	c := d.resolver.recall(s.sshPath, s.options(), s.hostname)
+	if c != nil {
+		attempts = c.one("connectionattempts")
 	}
-	timeout, attempts := seconds(said("connecttimeout")), max(1, number(said("connectionattempts")))
-	if timeout > 0 {
-		each = timeout
-	} else if attempts == 1 {
-		return 0
-	}
-	return tries(attempts, each)
+	return tries(max(1, number(attempts)), s.attempt(c))
 }
 
 // recall is what is known of a host without asking anybody; nil for nothing.

@@ -32,6 +32,7 @@ func TestPatience(t *testing.T) {
 	}{
 		{"nothing", "", "", true, 10 * time.Second},
 		{"less", "ConnectTimeout 5", "", true, 10 * time.Second},
+		{"less for each", "ConnectTimeout 2\nConnectionAttempts 3", "", true, 32 * time.Second},
 		{"configured", "ConnectTimeout 60", "", true, time.Minute},
 		{"configured, and nobody has been asked", "ConnectTimeout 60", "", false, 10 * time.Second},
 		{"by argument", "ConnectTimeout 20", "-o ConnectTimeout=1m", true, time.Minute},
@@ -71,17 +72,31 @@ func lateServer(t *testing.T, s *server) (late *server, begin func()) {
 			return
 		}
 		t.Cleanup(func() { _ = ln.Close() })
-		go relay(ln, net.JoinHostPort(s.host, s.port))
+		go relay(ln, net.JoinHostPort(s.host, s.port), 0)
 	}
 }
 
-// relay hands connections on.
-func relay(ln net.Listener, to string) {
+// lateToSpeak is the address of a server that takes connections at once, and says who it is after a while.
+func lateToSpeak(t *testing.T, s *server, after time.Duration) *server {
+	t.Helper()
+	ln, err := net.Listen("tcp", net.JoinHostPort(nextHost(), s.port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go relay(ln, net.JoinHostPort(s.host, s.port), after)
+	host, _, _ := net.SplitHostPort(ln.Addr().String())
+	return &server{host: host, port: s.port, hostKey: s.hostKey}
+}
+
+// relay hands connections on, after a while.
+func relay(ln net.Listener, to string, after time.Duration) {
 	for {
 		in, err := ln.Accept()
 		if err != nil {
 			return
 		}
+		time.Sleep(after)
 		out, err := net.Dial("tcp", to)
 		if err != nil {
 			_ = in.Close()
@@ -92,6 +107,40 @@ func relay(ln net.Listener, to string) {
 				_, _ = pair[0].(*net.TCPConn).ReadFrom(pair[1])
 				_ = pair[0].Close()
 			}()
+		}
+	}
+}
+
+// The program is told what Ansible tells it: behind ssh_args, which win, and in front of an ssh_config, which can only make it more.
+func TestTheProgramIsToldALimit(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("SKIPPED: no ssh")
+	}
+	d := newDesk(t, &theLab)
+	for _, c := range []struct{ config, args, told, holds string }{
+		{"", "", "ConnectTimeout 10", "10"},
+		{"ConnectTimeout 5", "", "ConnectTimeout 10", "10"},
+		{"ConnectTimeout 60", "", "ConnectTimeout 60", "60"},
+		{"ConnectTimeout 60", "-oConnectTimeout=5", "", "5"},
+		{"ConnectTimeout 5", "-o ConnectTimeout=1m", "", "60"},
+		{"ConnectTimeout none", "-o ConnectTimeout=none", "ConnectTimeout 10", "10"},
+	} {
+		d.config(c.config)
+		d.make = NewFactory()
+		k := d.kwargs(&server{host: "web1", port: "22"}, kw{"ssh_args": append([]string{"-F", d.path("ssh_config")}, strings.Fields(c.args)...)})
+		p, err := d.dialer(k).Explain(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := ""
+		for _, word := range p.Argv {
+			if strings.HasPrefix(word, "ConnectTimeout ") {
+				told = word
+			}
+		}
+		out, err := exec.Command("ssh", append([]string{"-G"}, p.Argv[1:]...)...).Output()
+		if err != nil || told != c.told || !strings.Contains(string(out), "\nconnecttimeout "+c.holds+"\n") {
+			t.Errorf("%q and %q: told %q, %v\n%s", c.config, c.args, told, err, out)
 		}
 	}
 }
@@ -116,9 +165,16 @@ func TestAttempts(t *testing.T) {
 func TestSilentAttempts(t *testing.T) {
 	d := &desk{t: t, dir: t.TempDir(), lab: &theLab, make: NewFactory()}
 	d.config("")
-	dl := d.dialer(kw{"hostname": "192.0.2.1", "connect_timeout": 1, "ssh_args": []string{"-F", d.path("ssh_config"), "-o", "ConnectionAttempts=2"}})
-	_, target, err := dl.plan(t.Context())
-	if err != nil || target == nil || target.connectTimeout != time.Second || target.attempts != 2 {
-		t.Fatalf("got %+v, %v", target, err)
+	for _, c := range []struct {
+		config string
+		want   time.Duration
+	}{{"", 2 * time.Second}, {"ConnectTimeout 1", 2 * time.Second}, {"ConnectTimeout 3", 3 * time.Second}} {
+		d.config(c.config)
+		d.make = NewFactory()
+		dl := d.dialer(kw{"hostname": "192.0.2.1", "connect_timeout": 2, "ssh_args": []string{"-F", d.path("ssh_config"), "-o", "ConnectionAttempts=2"}})
+		_, target, err := dl.plan(t.Context())
+		if err != nil || target == nil || target.connectTimeout != c.want || target.attempts != 2 {
+			t.Errorf("%q: got %+v, %v", c.config, target, err)
+		}
 	}
 }

@@ -128,8 +128,10 @@ func (d *Dialer) chain(ctx context.Context, options, file []string, host string,
 	if err != nil {
 		return nil, reason(prefix + err.Error())
 	}
-	if t.attempts > 1 && t.connectTimeout == 0 {
-		t.connectTimeout = d.settings.connectTimeout // as Ansible tells ssh: one that says nothing is tried again, too
+	if depth == 0 {
+		t.connectTimeout = d.settings.attempt(c)
+	} else if t.attempts > 1 && t.connectTimeout == 0 {
+		t.connectTimeout = d.settings.connectTimeout // nobody tells a jump host's, but one that says nothing is tried again, too
 	}
 	if !c.set("proxyjump") {
 		return t, nil

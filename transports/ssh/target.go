@@ -26,7 +26,7 @@ type target struct {
 	network        string // tcp, tcp4 or tcp6
 	bind           net.IP
 	attempts       int
-	connectTimeout time.Duration // 0: none of its own
+	connectTimeout time.Duration // of one attempt; 0: none of its own
 
 	kex, ciphers, macs []string // nil: what the library thinks best
 	hostKeys           []string
