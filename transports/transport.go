@@ -96,6 +96,12 @@ type Resolver interface {
 	Resolve(ctx context.Context) (string, error)
 }
 
+// Sharer is a Dialer that may use a connection which somebody else has opened to where it leads.
+type Sharer interface {
+	// Unshare has all dialers with the same settings, those to come too, open connections of their own. It waits for nothing.
+	Unshare()
+}
+
 // Packer is a Link that may cross a network by way of which nothing is compressed yet. Links that are no Packer stay on one
 // machine, or see to it themselves, as the ssh program does.
 type Packer interface {

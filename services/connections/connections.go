@@ -456,6 +456,7 @@ func (s *connections) failBelow(ctx actor.Context, interp string) {
 
 func (s *connections) onReset(ctx actor.Context, reply *actors.Reply, m *Reset) {
 	key := hopKey(m.Context)
+	s.unshare(m.Hops)
 	if key == "" && len(m.Hops) > 0 {
 		hops, err := s.plan(m.Hops)
 		if err != nil {
@@ -497,6 +498,17 @@ func (s *connections) onReset(ctx actor.Context, reply *actors.Reply, m *Reset) 
 		}
 		s.close(e)
 		ctx.Send(e.hop, &tree.Drain{Reason: "reset"})
+	}
+}
+
+// unshare has a first hop be reached by a connection of ours from now on: what somebody else has opened is older than the reset, and may be dead.
+func (s *connections) unshare(hops []HopRequest) {
+	if len(hops) != 1 || s.cfg.Factories[hops[0].Method] == nil {
+		return
+	}
+	dialer, err := s.cfg.Factories[hops[0].Method](hops[0].Kwargs)
+	if sharer, able := dialer.(transports.Sharer); err == nil && able {
+		sharer.Unshare()
 	}
 }
 

@@ -75,7 +75,8 @@ type Refused struct {
 // Forget drops what a requester still waits for.
 type Forget struct{ Requester *actor.PID }
 
-// Reset stops a context's login hop and all below it, with agents and without. The context is named, or described by its hops. What others than the requester
+// Reset stops a context's login hop and all below it, with agents and without. The context is named, or described by its hops, or both: what
+// somebody else has opened to a first hop that is described is used no more (transports.Sharer). What others than the requester
 // hold takes nothing new, and goes when they are done with it. Reply: *ResetDone, when what is not held so is gone, or *Refused for hops that cannot be read.
 type Reset struct {
 	Key     uint32

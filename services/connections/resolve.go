@@ -53,7 +53,9 @@ func (s *connections) ask(ctx actor.Context, message any) {
 	case *Acquire:
 		hops, dials = m.Hops, true
 	case *Reset:
-		hops = m.Hops
+		if m.Context == "" {
+			hops = m.Hops
+		}
 	case *Retire:
 		hops = m.Hops
 	case *Ticket:

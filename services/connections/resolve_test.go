@@ -127,3 +127,54 @@ func TestForgottenWhileResolving(t *testing.T) {
 		}
 	})
 }
+
+// sharer is an alias that may be reached by a connection of somebody else's.
+type sharer struct {
+	alias
+	unshared *atomic.Int64
+}
+
+func (s sharer) Unshare() { s.unshared.Add(1) }
+
+func (s sharer) Resolve(ctx context.Context) (string, error) {
+	s.means = "shared"
+	if s.unshared.Load() > 0 {
+		s.means = "own"
+	}
+	return s.alias.Resolve(ctx)
+}
+
+// A reset holds for all: what others have opened to a host is used by nobody any more, whether the host was described or named.
+func TestResetEndsSharing(t *testing.T) {
+	inLab(t, func(l *lab) {
+		gate, asked := make(chan struct{}), new(atomic.Int64)
+		close(gate)
+		unshared := map[string]*atomic.Int64{}
+		for _, name := range []string{"ssh:web1", "ssh:web2", "ssh:far"} {
+			l.host(name, treetest.UntilGone)
+			unshared[name] = new(atomic.Int64)
+		}
+		l.wrap = func(name string, d *treetest.Dialer) transports.Dialer {
+			return sharer{alias{Dialer: d, gate: gate, asked: asked}, unshared[name]}
+		}
+		a, b := l.Probe("a"), l.Probe("b")
+		first := l.acquire(b, false, "ssh:web1")
+		a.Request(l.conns, &Reset{Key: 1, Hops: stack("ssh:web1")})
+		time.Sleep(resetGrace) // b holds it
+		actorstest.Expect[*ResetDone](a)
+		b.Request(l.conns, &Forget{Requester: b.PID()})
+		second := l.acquire(b, false, "ssh:web1")
+		if second.Target.Name == first.Target.Name || asked.Load() != 2 {
+			t.Errorf("%s after %s, asked %d times", second.Target.Name, first.Target.Name, asked.Load())
+		}
+		b.Request(l.conns, &Reset{Key: 2, Context: second.Target.Name, Hops: stack("ssh:web2")})
+		actorstest.Expect[*ResetDone](b)
+		a.Request(l.conns, &Reset{Key: 3, Hops: stack("ssh:web2", "ssh:far")}) // not from here
+		actorstest.Expect[*ResetDone](a)
+		for name, want := range map[string]int64{"ssh:web1": 1, "ssh:web2": 1, "ssh:far": 0} {
+			if got := unshared[name].Load(); got != want {
+				t.Errorf("%s was unshared %d times, want %d", name, got, want)
+			}
+		}
+	})
+}

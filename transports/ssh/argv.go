@@ -98,7 +98,7 @@ func (s *settings) argv(far []string, m manner) []string {
 		argv = append(argv, "-o", "ConnectTimeout "+strconv.Itoa(wholeSeconds(max(m.limit, s.connectTimeout))))
 	}
 	if m.shared {
-		argv = append(argv, "-o", `ControlPath="`+s.controlPath+`"`)
+		argv = append(argv, s.controlOption()...)
 	}
 	if m.noTTY {
 		argv = append(argv, "-T")

@@ -15,20 +15,21 @@ type Dialer struct {
 	settings *settings
 	resolver *resolver
 	known    *knownHosts
+	masters  *masters
 }
 
 var _ transports.Dialer = (*Dialer)(nil)
 
-// NewFactory returns the factory of method ssh. All its dialers share what ssh -G has said and what is in known_hosts;
-// one per process is meant.
+// NewFactory returns the factory of method ssh. All its dialers share what ssh -G has said, what is in known_hosts, and which connections of others are
+// not to be used any more; one per process is meant.
 func NewFactory() transports.Factory {
-	resolver, known := newResolver(), newKnownHosts()
+	resolver, known, masters := newResolver(), newKnownHosts(), newMasters()
 	return func(kwargs json.RawMessage) (transports.Dialer, error) {
 		s, err := parseSettings(kwargs)
 		if err != nil {
 			return nil, err
 		}
-		return &Dialer{settings: s, resolver: resolver, known: known}, nil
+		return &Dialer{settings: s, resolver: resolver, known: known, masters: masters}, nil
 	}
 }
 

@@ -13,19 +13,23 @@ import (
 type tokens map[byte]string
 
 // newTokens knows the sequences that file names take, but for those that setAccount adds. ssh -G expands some options and leaves others as they
-// were.
-func newTokens(alias, hostname, port, remoteUser, jump, keyAlias string) tokens {
+// were. Versions of ssh do not agree on what a jump host is in %C, nor on %j: with one, both are the binary's.
+func newTokens(alias, hostname, port, remoteUser string, jumps bool, keyAlias string) tokens {
 	local, _ := os.Hostname()
 	short, _, _ := strings.Cut(local, ".")
 	if keyAlias == "" {
-		keyAlias = hostname
+		keyAlias = alias
 	}
-	sum := sha1.Sum([]byte(local + hostname + port + remoteUser + jump))
-	return tokens{
+	t := tokens{
 		'%': "%", 'h': hostname, 'n': alias, 'p': port, 'r': remoteUser,
 		'i': strconv.Itoa(os.Getuid()),
-		'l': local, 'L': short, 'j': jump, 'k': keyAlias, 'C': hex.EncodeToString(sum[:]),
+		'l': local, 'L': short, 'k': keyAlias,
 	}
+	if !jumps {
+		sum := sha1.Sum([]byte(local + hostname + port + remoteUser))
+		t['C'] = hex.EncodeToString(sum[:])
+	}
+	return t
 }
 
 // passwd is where accounts are known from; tests have another one.
@@ -90,6 +94,9 @@ func (t tokens) percent(text string) (string, error) {
 			return "", fmt.Errorf("a lone %% ends %q", text)
 		}
 		value, ok := t[text[i]]
+		if !ok && (text[i] == 'C' || text[i] == 'j') {
+			return "", fmt.Errorf("%%%c in %q is known to the ssh binary only", text[i], text)
+		}
 		if !ok {
 			return "", fmt.Errorf("unknown sequence %%%c in %q", text[i], text)
 		}

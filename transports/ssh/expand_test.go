@@ -3,6 +3,8 @@ package ssh
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +14,7 @@ import (
 func TestExpand(t *testing.T) {
 	t.Setenv("SPN_DIR", "/dir")
 	t.Setenv("SPN_EVIL", "${SPN_EVIL}")
-	tok := newTokens("web", "web.example.org", "2222", "bob", "jump", "")
+	tok := newTokens("web", "web.example.org", "2222", "bob", false, "")
 	tok['d'] = "/home/me"
 	for _, c := range []struct{ in, want string }{
 		{"~/.ssh/id", "/home/me/.ssh/id"},
@@ -20,7 +22,8 @@ func TestExpand(t *testing.T) {
 		{"~nobody-of-that-name/x", "~nobody-of-that-name/x"},
 		{"/a/%h/%n/%p/%r", "/a/web.example.org/web/2222/bob"},
 		{"%%h", "%h"},
-		{"%d/%j/%k", "/home/me/jump/web.example.org"},
+		{"%d/%k", "/home/me/web"},
+		{"%j", "error"},
 		{"${SPN_DIR}/x", "/dir/x"},
 		{"%", "error"},
 		{"%z", "error"},
@@ -41,6 +44,45 @@ func TestExpand(t *testing.T) {
 	}
 	if len(tok['C']) != 40 {
 		t.Errorf("%%C is %q", tok['C'])
+	}
+	if got := newTokens("web", "web.example.org", "2222", "bob", false, "other")['k']; got != "other" {
+		t.Errorf("%%k is %q", got)
+	}
+}
+
+// What we make of names is what ssh here makes of them; where its versions differ, it is asked.
+func TestNamesAreThoseThatSSHMakes(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("SKIPPED: no ssh")
+	}
+	d := newDesk(t, &theLab)
+	const name = "/k/%C-%h-%k-%L-%l-%n-%p-%r-%u-%i-%%"
+	d.config("IdentityFile " + name + "\nHost alias\n  HostName web1\nHost keyed\n  HostName web1\n  HostKeyAlias other\nHost far\n  ProxyJump bob@jump:2222\n")
+	options := []string{"-F", d.path("ssh_config")}
+	for _, host := range []string{"web1", "alias", "keyed", "far"} {
+		dl := d.dialer(d.kwargs(&server{host: host, port: "2222"}, kw{"username": "u", "ssh_args": options}))
+		out, err := exec.Command("ssh", "-G", "-F", d.path("ssh_config"), "-l", "u", "-p", "2222", "-o", "ControlPath="+name, host).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after, _ := strings.Cut(string(out), "\ncontrolpath ")
+		want, _, _ := strings.Cut(after, "\n")
+		plan, target, err := dl.plan(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host == "far" {
+			if plan.How != Binary || !strings.Contains(plan.Why, "%C in") {
+				t.Errorf("behind a jump host: %s because %s", plan.How, plan.Why)
+			}
+		} else if target == nil || !slices.Contains(target.identities, want) {
+			t.Errorf("%s: got %+v (%s), want %s", host, target, plan.Why, want)
+		}
+		// The same goes for control_path, behind a jump host too.
+		dl = d.dialer(d.kwargs(&server{host: host, port: "2222"}, kw{"username": "u", "ssh_args": options, "control_path": name}))
+		if got := dl.masterPath(t.Context()); got != want {
+			t.Errorf("%s: the shared connection is at %s, want %s", host, got, want)
+		}
 	}
 }
 

@@ -1,11 +1,14 @@
 package ssh
 
 import (
+	"encoding/binary"
+	"io"
 	"net"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // listen stands for a connection that somebody has opened already; gone leaves its socket behind.
@@ -20,6 +23,17 @@ func (d *desk) listen(name string, gone bool) {
 		return
 	}
 	d.t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = binary.Write(conn, binary.BigEndian, []uint32{8, muxHello, muxVersion})
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		}
+	}()
 }
 
 // control_path leads to a connection that is there already, and to that of the very host. It never has ssh make one.
@@ -84,5 +98,76 @@ func TestMaster(t *testing.T) {
 	none, one, host := resolve(""), resolve(d.path("one")), resolve(d.path("%h-%p-%r"))
 	if none == "" || one == "" || none == one || one == host || none != resolve(d.path("nothing")) {
 		t.Errorf("without %s\nby one %s\nby another %s", none, one, host)
+	}
+}
+
+// After a reset the host is logged in to, whoever asks, by whichever name, for as long as the run; others go on as before.
+func TestUnshare(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("SKIPPED: no ssh")
+	}
+	d := newDesk(t, &theLab)
+	d.config("Host alias\n  HostName web1")
+	for _, name := range []string{"web1-u", "web1-v", "web2-u", "one"} {
+		d.listen(name, false)
+	}
+	shared := func(host, user, path string) bool {
+		t.Helper()
+		p, err := d.dialer(d.kwargs(&server{host: host, port: "2222"}, kw{"username": user, "control_path": d.path(path)})).Explain(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.How == Binary
+	}
+	unshare := func(host, user, path string) {
+		d.dialer(d.kwargs(&server{host: host, port: "2222"}, kw{"username": user, "control_path": d.path(path)})).Unshare()
+	}
+	unshare("web1", "v", "%h-%r") // nobody has looked for it yet
+	for range 2 {
+		for _, c := range []struct {
+			host, user, path string
+			want             bool
+		}{
+			{"web1", "u", "%h-%r", true},
+			{"alias", "u", "%h-%r", true},
+			{"web2", "u", "%h-%r", true},
+			{"web1", "v", "%h-%r", false},
+			{"web1", "u", "one", true},
+		} {
+			if got := shared(c.host, c.user, c.path); got != c.want {
+				t.Errorf("%+v: %v", c, got)
+			}
+		}
+	}
+	unshare("web1", "u", "%h-%r")
+	for host, want := range map[string]bool{"web1": false, "alias": false, "web2": true} {
+		if shared(host, "u", "%h-%r") != want {
+			t.Errorf("%s, after web1 was reset: want %v", host, want)
+		}
+	}
+	unshare("web1", "u", "one")
+	if shared("web1", "u", "one") || shared("web2", "u", "one") {
+		t.Error("one is used after it was reset")
+	}
+}
+
+// Who has stopped, or is no master, is not waited for.
+func TestSilentMasters(t *testing.T) {
+	d := newDesk(t, &theLab)
+	d.config("")
+	l, err := net.Listen("unix", d.path("silent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	started := time.Now()
+	for range 3 {
+		p, err := d.dialer(d.kwargs(&server{host: "web1", port: "2222"}, kw{"control_path": d.path("silent")})).Explain(t.Context())
+		if err != nil || p.How != Native {
+			t.Errorf("%s because %s, %v", p.How, p.Why, err)
+		}
+	}
+	if took := time.Since(started); took < masterAnswers || took > 2*masterAnswers {
+		t.Errorf("it took %v", took)
 	}
 }

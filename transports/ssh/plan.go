@@ -136,7 +136,7 @@ func (d *Dialer) chain(ctx context.Context, options, file []string, host string,
 	if !c.set("proxyjump") {
 		return t, nil
 	}
-	tok := newTokens(host, t.hostname, t.port, t.user, "", "").only("hnpr")
+	tok := newTokens(host, t.hostname, t.port, t.user, true, "").only("hnpr")
 	jumps, err := tok.percent(c.one("proxyjump"))
 	if err != nil {
 		return nil, reason(prefix + err.Error())

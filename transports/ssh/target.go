@@ -106,7 +106,7 @@ func newTarget(alias string, c, base *config) (*target, error) {
 			t.knownAs, t.knownPlain = "["+t.hostname+"]:"+t.port, t.hostname
 		}
 	}
-	tok := newTokens(alias, t.hostname, t.port, t.user, c.one("proxyjump"), c.one("hostkeyalias"))
+	tok := newTokens(alias, t.hostname, t.port, t.user, c.set("proxyjump"), c.one("hostkeyalias"))
 	if err := tok.setAccount(base); err != nil {
 		return nil, err
 	}

@@ -140,20 +140,14 @@ def password_for(name):
     return 'a password for the ssh option %s' % name
 
 
-# Hosts whose connection was reset: what somebody else has opened to them is older than that.
-_own_login = set()
-
-
-def not_shared(name):
-    """A host is reached by a login of its own from now on."""
-    _own_login.add(name)
-
-
 def _control_path(source, args):
-    """Where a connection may be that somebody has opened already: as Ansible has it, if ssh is told to keep connections, and not told where."""
+    """Where a connection may be that somebody has opened already: as Ansible has it, if ssh is told to keep connections, and not told where.
+
+    After a reset it is used no more, which the multiplexer sees to.
+    """
     path = compat.plain(source.get('control_path'))
     said = ' '.join(args).lower()
-    if not path or 'controlpersist' not in said or 'controlpath' in said or source.inventory_name in _own_login:
+    if not path or 'controlpersist' not in said or 'controlpath' in said:
         return None
     directory = os.path.realpath(os.path.expandvars(os.path.expanduser(compat.plain(source.get('control_path_dir')) or '~/.ansible/cp')))
     try:

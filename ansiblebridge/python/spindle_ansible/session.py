@@ -390,7 +390,6 @@ class Session(object):
     def reset(self):
         """Stop the login account's agent and all that is below it. No connection: nothing to do."""
         way = self.way(become=False)
-        hops.not_shared(self.source().inventory_name)
         if self.login is None:
             result = self._exchange('reset', meta={'hops': way}, seconds=hops.seconds(way) + GRACE_SECONDS)
             if result.status == wire.OK:
@@ -400,7 +399,7 @@ class Session(object):
             except AnsibleError as e:
                 log.debug('nothing to reset: %s' % e)
                 return
-        result = self._exchange('reset', context=self.login.name, seconds=hops.seconds(way) + 30)
+        result = self._exchange('reset', context=self.login.name, meta={'hops': way}, seconds=hops.seconds(way) + 30)
         self.forget()
         if result.status not in (wire.OK, wire.UNREACHABLE):
             log.debug('reset: %s' % result.text)

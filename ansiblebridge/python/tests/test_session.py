@@ -390,7 +390,8 @@ class SessionTest(SessionCase):
         self.begin()
         self.session.ensure()
         self.connection.reset()
-        self.assertEqual(self.client.calls[-1][:2], ('reset', 'c0'))
+        op, context, meta, _, _ = self.client.calls[-1]
+        self.assertEqual((op, context, [hop['method'] for hop in meta['hops']]), ('reset', 'c0', ['ssh']))
         self.assertFalse(self.connection.connected)
 
     def test_reset_describes_a_connection_that_others_made(self):

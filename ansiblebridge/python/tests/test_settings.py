@@ -82,14 +82,6 @@ class SettingsTest(unittest.TestCase):
             self.assertEqual(hop['kwargs'].get('control_path'), wanted, path)
             self.assertEqual(hop['kwargs']['ssh_args'], args.split(), 'ssh is not told of it here')
 
-    def test_a_reset_is_the_end_of_shared_connections(self):
-        shared = connection(host='web1', ssh_args='-o ControlPersist=60s', control_path='/run/one')
-        self.addCleanup(hops._own_login.clear)
-        for name, wanted in (('web2', '/run/one'), ('web1', None)):
-            hops.not_shared(name)
-            hop, = self.hops(shared, {'inventory_hostname': 'web1'})
-            self.assertEqual(hop['kwargs'].get('control_path'), wanted)
-
     def test_the_multiplexer_has_the_time_that_the_user_gives_ssh(self):
         for args, wanted in (('', 10), ('-o ConnectTimeout=60', 61), ('-o ConnectTimeout=20m', 1201), ('-oconnecttimeout=1h30m', 5401),
                              ('-o ConnectionAttempts=100', 1100), ('-o "ConnectTimeout 2" -o ConnectionAttempts=1000', 3000),
