@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -29,6 +30,18 @@ type watched struct {
 type included struct {
 	stamp    string
 	patterns []string
+	opaque   bool // there are others, which only ssh can read
+}
+
+// opaqueFor is how long the answers hold that may come from files which are not known here.
+const opaqueFor = time.Second
+
+// configHome is where ssh looks for the user's own file: at the account's home, which is taken to be $HOME if the account is in no file here.
+func configHome() string {
+	if _, home, known := account(); known {
+		return home
+	}
+	return homeDir()
 }
 
 // look forgets all answers if the files have changed. It returns the epoch: answers that are to be remembered have to be of that.
@@ -39,8 +52,10 @@ func (r *resolver) look(options []string) int {
 	if w.roots == nil {
 		w.roots, w.includes = map[string]string{}, map[string]included{}
 		w.add(systemConfig, vendorConfig)
-		if _, home, known := account(); known {
-			w.add(filepath.Join(home, ".ssh", "config"))
+		for _, home := range []string{configHome(), homeDir()} {
+			if home != "" {
+				w.add(filepath.Join(home, ".ssh", "config"))
+			}
 		}
 	}
 	flags, _ := parseArgs(options)
@@ -76,6 +91,9 @@ func (w *watched) changed() bool {
 	return changed
 }
 
+// started is when the program did, by a clock that nobody sets.
+var started = time.Now()
+
 // stamp is that of a file and of those that it includes.
 func (w *watched) stamp(root string) string {
 	var b strings.Builder
@@ -90,8 +108,12 @@ func (w *watched) stamp(root string) string {
 		b.WriteString(path + "\x00" + stamp + "\x00")
 		in, known := w.includes[path]
 		if !known || in.stamp != stamp {
-			in = included{stamp, includesOf(path)}
+			in = includesOf(path)
+			in.stamp = stamp
 			w.includes[path] = in
+		}
+		if in.opaque {
+			fmt.Fprintf(&b, "at %d\x00", time.Since(started)/opaqueFor)
 		}
 		for _, pattern := range in.patterns {
 			found, _ := filepath.Glob(pattern)
@@ -117,28 +139,68 @@ func stampOf(path string) string {
 	return fmt.Sprintf("%d %d %d", info.Size(), info.ModTime().UnixNano(), inode)
 }
 
+// includeLine is one in any of the forms that ssh takes.
+var includeLine = regexp.MustCompile(`(?i)^"?include"?[ \t=]*(.*)$`)
+
 // includesOf reads the Include lines of a file. Names without a path are beside the user's file or the system's, whichever this one is.
-func includesOf(path string) []string {
+func includesOf(path string) included {
+	var in included
 	text, err := readSmall(path)
 	if err != nil {
-		return nil
+		return in
 	}
-	_, home, _ := account()
-	var patterns []string
+	home := configHome()
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		parts := keyword.FindStringSubmatch(strings.TrimSpace(lines.Text()))
-		if parts == nil || !strings.EqualFold(parts[1], "include") {
+		parts := includeLine.FindStringSubmatch(strings.TrimSpace(lines.Text()))
+		if parts == nil {
 			continue
 		}
-		for _, name := range strings.Fields(parts[2]) {
-			name = expandHome(strings.Trim(name, `"'`), home)
+		for _, name := range words(parts[1]) {
+			if full, err := expandVariables(name); err == nil {
+				name = full // older versions take it as it is
+			}
+			in.opaque = in.opaque || strings.Contains(name, "%") || strings.Contains(name, "${")
+			name = expandHome(name, home)
 			if !filepath.IsAbs(name) && strings.HasPrefix(path, filepath.Dir(systemConfig)+"/") {
 				name = filepath.Join(filepath.Dir(systemConfig), name)
 			} else if !filepath.IsAbs(name) {
 				name = filepath.Join(home, ".ssh", name)
 			}
-			patterns = append(patterns, name)
+			in.patterns = append(in.patterns, name)
 		}
 	}
-	return patterns
+	return in
+}
+
+// words splits what stands behind a keyword in ssh_config, where quotes and backslashes keep blanks.
+func words(text string) []string {
+	var all []string
+	var word strings.Builder
+	quote, begun := byte(0), false
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case c == '\\' && i+1 < len(text) && (strings.IndexByte(`"'\`, text[i+1]) >= 0 || quote == 0 && text[i+1] == ' '):
+			i++
+			word.WriteByte(text[i])
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == ' ' || c == '\t'):
+			if begun {
+				all = append(all, word.String())
+			}
+			word.Reset()
+			begun = false
+			continue
+		default:
+			word.WriteByte(c)
+		}
+		begun = true
+	}
+	if begun {
+		all = append(all, word.String())
+	}
+	return all
 }

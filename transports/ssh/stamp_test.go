@@ -3,6 +3,8 @@ package ssh
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -120,17 +122,69 @@ func await(t *testing.T, done func() bool) {
 }
 
 func TestIncludesOf(t *testing.T) {
+	t.Setenv("SPN_DIR", "/dir")
+	t.Setenv("HOME", "/ldap/me")
 	_, home, known := account()
 	if !known {
 		t.Skip("SKIPPED: nobody")
 	}
 	file := filepath.Join(t.TempDir(), "config")
-	if err := os.WriteFile(file, []byte("# Include no\n  include ~/a  b/*\nInclude=\"/c d\"\nInclude\nHost Include\n"), 0o600); err != nil {
+	check := func(text string, opaque bool, want ...string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := includesOf(file); !slices.Equal(got.patterns, want) || got.opaque != opaque {
+			t.Errorf("%s gave %q, %v; want %q", text, got.patterns, got.opaque, want)
+		}
+	}
+	check("# Include no\n  include ~/a  b/*\nInclude=\"/c d\"\nInclude\nHost Include\n", false, home+"/a", home+"/.ssh/b/*", "/c d")
+	check(`Include "/a b/c"/d '/e f' /g\ h	"/i" /j\k`+"\n\"Include\" /l", false, "/a b/c/d", "/e f", "/g h", "/i", `/j\k`, "/l")
+	check("Include ${SPN_DIR}/x", false, "/dir/x")
+	check("Include ${SPN_NOT_SET}/x /y", true, home+"/.ssh/${SPN_NOT_SET}/x", "/y")
+	check("Include /etc/%n.conf", true, "/etc/%n.conf")
+	withoutAccount(t)
+	check("Include ~/a b", false, "/ldap/me/a", "/ldap/me/.ssh/b")
+}
+
+// Where the account is in no file here, its configuration is taken to be at $HOME.
+func TestConfigurationsOfUnknownAccountsAreWatched(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	if err := os.Mkdir(filepath.Join(home, ".ssh"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	got := strings.Join(includesOf(file), " ")
-	if want := home + "/a " + home + "/.ssh/b/* "; !strings.HasPrefix(got, want) {
-		t.Errorf("got %s, want %s", got, want)
+	for _, known := range []bool{true, false} { // in the first case $HOME is another one
+		if !known {
+			withoutAccount(t)
+		}
+		r := newResolver()
+		before := r.look(nil)
+		if err := os.WriteFile(filepath.Join(home, ".ssh", "config"), []byte("User "+strconv.FormatBool(known)+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * lookEvery)
+		if r.look(nil) == before {
+			t.Errorf("the account is known: %v; a change is not seen", known)
+		}
+	}
+}
+
+// What only ssh can find is asked about again and again, and not for each host.
+func TestUnreadableIncludesAreAskedAboutAnew(t *testing.T) {
+	dir := t.TempDir()
+	exe, runs := countingSSH(t)
+	if err := os.WriteFile(dir+"/config", []byte("Include "+dir+"/%%.conf\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := newResolver()
+	for begin := time.Now(); time.Since(begin) < 2*opaqueFor+opaqueFor/2; time.Sleep(2 * lookEvery) {
+		if _, err := r.resolve(t.Context(), exe, []string{"-F", dir + "/config"}, "web1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := runs(); n < 3 || n > 8 {
+		t.Errorf("it was asked %d times", n)
 	}
 }
 

@@ -391,7 +391,7 @@ class SessionTest(SessionCase):
         self.session.ensure()
         self.connection.reset()
         op, context, meta, _, _ = self.client.calls[-1]
-        self.assertEqual((op, context, [hop['method'] for hop in meta['hops']]), ('reset', 'c0', ['ssh']))
+        self.assertEqual((op, context, len(meta['hops'])), ('reset', 'c0', 1))
         self.assertFalse(self.connection.connected)
 
     def test_reset_describes_a_connection_that_others_made(self):
