@@ -253,6 +253,44 @@ func TestControlPath(t *testing.T) {
 	}
 }
 
+// TestControlPathAfterReset resets a host in the worker of one task; those of later tasks log in anew, as with stock Ansible, where the shared connection
+// takes nothing more.
+func TestControlPathAfterReset(t *testing.T) {
+	const socket = "/home/ops/cp.sock"
+	c, h := one(t, env.Versions[0])
+	c.Write(t, env.PlayDir+"/reset.yml", `
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.command: printenv SSH_CONNECTION
+      register: before
+    - ansible.builtin.wait_for_connection:
+    - name: after
+      ansible.builtin.command: printenv SSH_CONNECTION
+      register: after
+      failed_when: after.stdout == before.stdout
+    - ansible.builtin.debug:
+        var: after.stdout
+    - name: and again
+      ansible.builtin.raw: printenv SSH_CONNECTION
+      register: again
+      failed_when: again.stdout_lines != after.stdout_lines
+`, 0o644)
+	if o := c.ExecAs(t, env.Operator, "sh", "-c", "ssh -o ControlMaster=yes -o ControlPersist=yes -o ControlPath="+socket+" -f -N deploy@"+h.Addr+" >/dev/null 2>&1"); o.Code != 0 {
+		t.Fatalf("the master does not start: %+v", o)
+	}
+	r := c.Play(t, env.Play{Strategy: "mitogen_linear", Playbook: "reset.yml", Inventory: line(h, "ansible_control_path="+socket)})
+	if n := strings.Count(h.Log(), "Accepted publickey"); r.Code != 0 || r.Hung || n != 2 {
+		t.Errorf("%d connections: %v", n, r)
+	}
+	if o := c.ExecAs(t, env.Operator, "ssh", "-o", "ControlPath="+socket, "-O", "exit", "deploy@"+h.Addr); o.Code != 0 {
+		t.Errorf("the master does not end: %+v", o)
+	}
+	if left := c.Quiet(10*time.Second) + h.Quiet(10*time.Second); left != "" {
+		t.Error(left)
+	}
+}
+
 // TestIPv6 reaches a host by its IPv6 addresses, at the usual port and another, and by that of the link, natively and by the ssh program. Each has
 // to be found in known_hosts under its own name: with brackets where there is a port, and with the link's name.
 func TestIPv6(t *testing.T) {
