@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -139,8 +138,15 @@ func stampOf(path string) string {
 	return fmt.Sprintf("%d %d %d", info.Size(), info.ModTime().UnixNano(), inode)
 }
 
-// includeLine is one in any of the forms that ssh takes.
-var includeLine = regexp.MustCompile(`(?i)^"?include"?[ \t=]*(.*)$`)
+// includeLine returns what stands in an Include line, in any of the forms that ssh takes.
+func includeLine(line string) (names string, is bool) {
+	const word = "include"
+	line = strings.TrimPrefix(strings.TrimSpace(line), `"`)
+	if len(line) < len(word) || !strings.EqualFold(line[:len(word)], word) {
+		return "", false
+	}
+	return strings.TrimLeft(strings.TrimPrefix(line[len(word):], `"`), " \t="), true
+}
 
 // includesOf reads the Include lines of a file. Names without a path are beside the user's file or the system's, whichever this one is.
 func includesOf(path string) included {
@@ -151,11 +157,11 @@ func includesOf(path string) included {
 	}
 	home := configHome()
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		parts := includeLine.FindStringSubmatch(strings.TrimSpace(lines.Text()))
-		if parts == nil {
+		names, is := includeLine(lines.Text())
+		if !is {
 			continue
 		}
-		for _, name := range words(parts[1]) {
+		for _, name := range words(names) {
 			if full, err := expandVariables(name); err == nil {
 				name = full // older versions take it as it is
 			}
