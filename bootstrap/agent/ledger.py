@@ -100,20 +100,24 @@ def remove(path, recursive):
         else:
             os.unlink(path)
     except OSError as e:
-        if e.errno not in (errno.ENOENT, errno.ENOTDIR):
+        if e.errno not in (errno.ENOENT, errno.ENOTDIR) or os.path.lexists(path):
             raise
 
 
 def remove_tree(path, **at):
-    # By descriptors where Python can, so that nobody swaps a directory for a link under our feet.
+    # What goes meanwhile is gone. By descriptors where Python can, so that nobody swaps a directory for a link under our feet.
     if _WIRE_PY3:
         top = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY, **at)
         try:
             for name in os.listdir(top):
-                if os.stat(name, dir_fd=top, follow_symlinks=False).st_mode & 0o170000 == 0o040000:
-                    remove_tree(name, dir_fd=top)
-                else:
-                    os.unlink(name, dir_fd=top)
+                try:
+                    if os.stat(name, dir_fd=top, follow_symlinks=False).st_mode & 0o170000 == 0o040000:
+                        remove_tree(name, dir_fd=top)
+                    else:
+                        os.unlink(name, dir_fd=top)
+                except OSError as e:
+                    if e.errno != errno.ENOENT:
+                        raise
         finally:
             os.close(top)
     else:
