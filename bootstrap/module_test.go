@@ -302,6 +302,39 @@ func TestModuleUtilsThatFail(t *testing.T) {
 	})
 }
 
+// What a closure does to the agent while it is made ready ends the calls that want it. So does code that is too much for the compiler, when it is run.
+func TestClosuresThatCannotBeMadeReady(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		r := boot(t, tg)
+		ping := r.of(controllers[0], controllers[2]).modules(t)["ping"]
+		bad := ping.with("t", "")
+		bad.Files["ansible/module_utils/basic.py"] = []byte("import sys\nsys.modules[1] = None\n")
+		source := "x = 1" + strings.Repeat("+1", 30000) + "+a\n" // each release has its own limits; far beyond them some crash
+		switch r.version[:3] {
+		case "2.7":
+			source = "x = " + strings.Repeat("-", 3000) + "1\n"
+		case "3.9":
+			source = "x = a" + strings.Repeat(".b", 5000) + "\n"
+		}
+		deep := ping.with("deep", source)
+		if res, _ := r.module(deep, false, nil); res.Status != wire.StatusOK || res.RC == 0 || !strings.Contains(res.Out+res.Err, "Error") {
+			t.Errorf("got %+v", res)
+		}
+		r.end()
+
+		r = boot(t, tg)
+		first, second := r.beginModule(bad, false, nil), r.begin("exec", meta{"command": "echo goes on"}, nil)
+		if res := r.finish(first); res.Status != wire.StatusFault || !strings.Contains(res.Text, "AttributeError") {
+			t.Errorf("got %+v", res)
+		}
+		for _, id := range []uint32{second, r.begin("exec", meta{"command": "echo goes on"}, nil)} {
+			if res := r.finish(id); res.Out != "goes on\n" {
+				t.Errorf("got %+v", res)
+			}
+		}
+	})
+}
+
 func TestRespawn(t *testing.T) {
 	everyPair(t, func(t *testing.T, r *remote, modules map[string]closure, c controller) {
 		cl := modules["apt"].with("again", `

@@ -85,8 +85,8 @@ class Store(object):
             if path.endswith('.py') and path not in SPARE and (path, files[path]) not in self.codes:
                 try:
                     self.code(path, files[path])
-                except (SyntaxError, ValueError, TypeError):
-                    pass  # code for another Python: whoever imports it will be told
+                except Exception:
+                    pass  # code for another Python, or too much for this one: whoever imports it will be told
                 yield
 
 

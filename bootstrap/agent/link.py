@@ -296,7 +296,12 @@ class Link(object):
         end = monotonic() + 0.005
         while self.backlog and monotonic() <= end:
             steps, job = self.backlog[0]
-            if job.done or next(steps, self) is self:
+            try:
+                over = job.done or next(steps, self) is self
+            except Exception:
+                over = True
+                self.defect(CALL, job.id, ())
+            if over:
                 self.backlog.popleft()
                 if self.zygote.trouble:
                     self.log(20, self.zygote.trouble)
