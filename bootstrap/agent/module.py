@@ -129,15 +129,44 @@ def complain():
     return 1
 
 
+def own_files(e):
+    """The files that the names of a module lead to which has ended by this exception. Python closes them at its end, and so writes what they
+    hold. (Python 2 has done so by now, with the module.)"""
+    import _io
+    found = []
+    try:
+        while e:
+            trace = e.__traceback__
+            while trace:
+                names = trace.tb_frame.f_globals
+                if names is not globals() and names.get('__name__') == '__main__':
+                    for value in list(names.values()):
+                        if isinstance(value, (list, tuple, set)):
+                            inner = value
+                        elif isinstance(value, (type, type(sys), type(own_files))):
+                            continue
+                        else:
+                            inner = [value] + list((value if isinstance(value, dict) else getattr(value, '__dict__', {})).values())
+                        found += [one for one in inner if issubclass(type(one), _io._IOBase)]
+                    return [one for one in found if one not in (sys.__stdin__, sys.__stdout__, sys.__stderr__)]
+                trace = trace.tb_next
+            e = e.__context__
+    except Exception:  # whatever the module has put there
+        pass
+    return found
+
+
 def conclude(last, function, *args):
     """Calls function and does what Python does at its end, unless that is not the last one; returns the exit status."""
     import atexit
-    code, known = 0, None if last else atexit._ncallbacks()
+    code, known, files = 0, None if last else atexit._ncallbacks(), ()
     try:
         function(*args)
     except SystemExit as e:
+        files = last and own_files(e)
         code = exit_status(e)
-    except BaseException:
+    except BaseException as e:
+        files = last and own_files(e)
         code = complain()
     try:
         if last and 'threading' in sys.modules:
@@ -149,6 +178,11 @@ def conclude(last, function, *args):
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):  # also those that the module has put others in the place of
         try:
             stream.flush()
+        except Exception:
+            pass
+    for stream in files or ():
+        try:
+            stream.close()
         except Exception:
             pass
     return code & 0xff
