@@ -29,6 +29,8 @@ class Link(object):
         self.waiting = {}  # chains by the ids of links whose turn is yet to come
         self.pids = {}  # jobs whose child is to be reaped
         self.files = None  # the limits of open files that children get back, if ours are others
+        self.left = deque()  # what jobs that have ended were read by, where others write on
+        self.rest = None  # when those are read again
         self.dying = {}  # groups that were told to end, and when they are killed
         self.backlog = deque()  # what is to be done when there is nothing else: generators
         self.frames = deque()  # packed, in front of all DATA
@@ -65,6 +67,30 @@ class Link(object):
             self.poller.unregister(fd)
         self.handlers.pop(fd, None)
         close(fd)
+
+    def leave(self, fd):
+        """Goes on reading, for nobody: whoever writes there yet is not to end by it. Of a great many the oldest is given up."""
+        self.left.append(fd)
+        self.spill(fd)
+        if len(self.left) > 128:
+            self.drop(self.left.popleft())
+        elif len(self.left) > 32:
+            self.more_files()
+
+    def spill(self, fd):
+        try:
+            data = os.read(fd, CHUNK_MAX)
+        except OSError as e:
+            if e.errno in (errno.EAGAIN, errno.EINTR):
+                self.watch(fd, select.POLLIN, lambda events: self.spill(fd))
+                return
+            data = b''
+        if data:  # whoever writes without end is not to keep us busy
+            self.watch(fd, 0, None)
+            self.rest = self.rest or monotonic() + 0.05
+        else:
+            self.left.remove(fd)
+            self.drop(fd)
 
     def more_files(self):
         """Allows for more jobs than most agents ever have: each takes up to five descriptors, and accounts are often given 1024, or 256."""
@@ -352,6 +378,12 @@ class Link(object):
             due.append(job.alarm(now))
         for group, when in list(self.dying.items()):
             alive = signal_group(group, signal.SIGKILL if now >= when else 0)
+        if self.rest and now >= self.rest:
+            self.rest = None
+            for fd in list(self.left):
+                if not self.masks.get(fd):
+                    self.spill(fd)
+        due.append(self.rest)
             if now >= when or not alive:
                 self.bury(group)
             else:

@@ -61,8 +61,10 @@ class Source(object):
                 data = data.replace(b'\n', b'\r\n')
             self.chunks.append(data)
             self.size += len(data)
-        if not data or self.left == 0:
+        if not data:
             self.close()
+        elif self.left == 0:
+            self.leave()
         self.job.update()
 
     def ended(self):
@@ -75,7 +77,12 @@ class Source(object):
         import termios
         self.left = struct.unpack('i', fcntl.ioctl(self.fd, termios.FIONREAD, b'\0\0\0\0'))[0]
         if not self.left:
-            self.close()
+            self.leave()
+
+    def leave(self):
+        """Ends for the job; what others write from now on has another reader, unless they are to end with it."""
+        fd, self.fd = self.fd, None
+        (self.job.link.drop if self.job.fate else self.job.link.leave)(fd)
 
     def close(self):
         if self.fd is not None:
