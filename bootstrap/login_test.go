@@ -20,6 +20,7 @@ func withOwnEtc(t *testing.T, tg target) target {
 	tg.wrap = []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", `
 		cp -a "$1/etc/." "$2" || test -e "$2/passwd" || exit 1 # a file of another test's may go while it is copied
 		mount --bind "$2" "$1/etc" && mount -t tmpfs tmpfs "$1/root" &&
+		mkdir -p "$1/root/.bashrc.d" "$1/root/.config/fish/conf.d" && touch "$1/etc/profile.d/old.sh" &&
 		echo "BEFORE=file" >"$1/etc/environment" && shift 2 && exec env BEFORE=file SET=login "$@"`, "sh", root, t.TempDir()}
 	return tg
 }
@@ -44,9 +45,15 @@ func TestALoginThatWouldBeAnotherOneIsStale(t *testing.T) {
 			{"another shell", "sed -i s,^root:x:0:0:root:,root:x:0:0:changed:, /etc/passwd", false, true, true},
 			{"sudo's rules", "mkdir -p /etc/sudoers.d; echo >/etc/sudoers.d/new", false, false, true},
 			{"a line more of PAM's limits", "mkdir -p /etc/security; echo '# one' >>/etc/security/limits.conf", false, false, true},
-			{"a profile", "echo export A=1 >>/etc/profile.d/new.sh", false, false, true},
+			{"a profile", "echo export A=1 >>/etc/profile.d/new.sh", false, true, true},
+			{"a line more of a profile", "echo export A=1 >>/etc/profile.d/old.sh", false, false, true},
 			{"one's own profile", "echo export A=1 >>~/.profile", false, false, true},
 			{"what a shell reads for each command", "echo export A=1 >>~/.bashrc", false, true, true},
+			{"a file of bash's", "echo export A=1 >>~/.bashrc.d/new.sh", false, true, true},
+			{"a file of tcsh's", "echo setenv A 1 >>~/.tcshrc", false, true, true},
+			{"a file of csh's for all", "echo setenv A 1 >>/etc/csh.cshrc", false, true, true},
+			{"a file of fish's", "echo set -x A 1 >>~/.config/fish/conf.d/new.fish", false, true, true},
+			{"fish's settings for all", "mkdir -p /etc/fish; echo set -x A 1 >>/etc/fish/config.fish", false, true, true},
 			{"sources of names", "echo 'passwd: files' >/etc/nsswitch.conf", true, true, true},
 			{"a directory of packages", "for v in 2.7 3.9 3.11 3.13 3.14; do mkdir -p ~/.local/lib/python$v/site-packages; done", true, true, true},
 		} {

@@ -5,9 +5,11 @@ ACCOUNT_FILES = b'/etc/passwd', b'/etc/group'
 # What a process reads once, and its forks go by: the C library's languages and sources of names, and OpenSSL's settings.
 PROCESS_FILES = (b'/usr/lib/locale/locale-archive /etc/nsswitch.conf /etc/ssl/openssl.cnf /etc/pki/tls/openssl.cnf '
                  b'/etc/crypto-policies/back-ends/opensslcnf.config').split()
-# What a shell reads for each command that sshd has it run.
-SHELL_FILES = b'/etc/bashrc /etc/bash.bashrc /etc/zshenv /etc/zsh/zshenv ~/.bashrc ~/.zshenv ~/.ssh/environment'.split()
-# What sudo, su, doas, PAM and the shells that they start go by. A directory tells of files that come, go or are replaced.
+# What a shell reads for each command that sshd has it run: ~/.bashrc often leads to /etc/profile.d. A directory's own times tell of files
+# that come, go or are replaced.
+SHELL_FILES = (b'/etc/bashrc /etc/bash.bashrc /etc/zshenv /etc/zsh/zshenv /etc/csh.cshrc /etc/profile.d /etc/fish/config.fish /etc/fish/conf.d '
+               b'~/.bashrc ~/.bashrc.d ~/.zshenv ~/.cshrc ~/.tcshrc ~/.config/fish/config.fish ~/.config/fish/conf.d ~/.ssh/environment').split()
+# What sudo, su, doas, PAM and the shells that they start go by. Of these directories each file is looked at.
 LOGIN_FILES = (b'/etc/environment /etc/default/locale /etc/locale.conf /etc/login.defs /etc/profile /etc/sudoers /etc/doas.conf '
                b'~/.profile ~/.bash_profile ~/.bash_login ~/.zprofile ~/.pam_environment').split() + SHELL_FILES
 LOGIN_DIRECTORIES = b'/etc/profile.d /etc/sudoers.d /etc/pam.d /etc/security /etc/security/limits.d'.split()
