@@ -60,7 +60,7 @@ func TestHello(t *testing.T) {
 			"user": "root", "uid": 0.0, "gid": 0.0, "home": home, "cwd": r.facts["cwd"], "shell": r.facts["shell"],
 			"python": tg.python, "hostname": r.facts["hostname"], "tmp": r.dir + "/base/tmp", "tmp_tried": []any{r.dir + "/base/tmp"},
 			"agent": AgentDigest().String(), "env_home": os.Getenv("HOME"), "encoding": r.facts["encoding"], "pythons": r.facts["pythons"],
-			"machine": machine(t, tg.root),
+			"machine": machine(t, tg.root), "utf8_mode": r.facts["utf8_mode"], "coerces": r.facts["coerces"],
 		}
 		if diff := cmp.Diff(want, r.facts); diff != "" {
 			t.Errorf("facts (-want +got):\n%s", diff)

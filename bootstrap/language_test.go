@@ -30,6 +30,10 @@ func TestPythonsLanguageIsItsOwn(t *testing.T) {
 			{"a task's POSIX", nil, meta{"LANG": "POSIX"}},
 			{"switched off by a task", nil, meta{"PYTHONCOERCECLOCALE": "0"}},
 			{"a task without the language", []string{"LANG=C.UTF-8"}, meta{"LANG": nil}},
+			{"a task's C for all over a language", []string{"LANG=C.UTF-8"}, meta{"LC_ALL": "C"}},
+			{"a task's POSIX for all over a language", []string{"LC_ALL=C.UTF-8"}, meta{"LC_ALL": "POSIX"}},
+			{"a task's C over one for all", []string{"LC_ALL=C.UTF-8"}, meta{"LANG": "C"}},
+			{"a task's C over a language, with none for characters", []string{"LANG=C.UTF-8", "PYTHONCOERCECLOCALE=0"}, meta{"LANG": "C"}},
 			{"a task's C for characters", []string{"LANG=C.UTF-8"}, meta{"LC_CTYPE": "C"}},
 			{"a task without C for all", []string{"LC_ALL=C"}, meta{"LC_ALL": nil}},
 		} {
@@ -62,6 +66,21 @@ func TestPythonsLanguageIsItsOwn(t *testing.T) {
 				res, _ := r.module(cl.with("language", probing(look)), false, nil, func(m meta) { m["env"] = tc.env })
 				if res.Out != fresh.Out || fresh.Out == "" {
 					t.Errorf("a module has %q, a new Python %q", res.Out, fresh.Out)
+				}
+				// How it reads files: as a new one, but for the cases that the facts tell of, where it is to be a new one.
+				const reads = "[__import__('locale').setlocale(6, ''), __import__('locale').getpreferredencoding(False).lower()]"
+				fresh = r.call("exec", meta{"argv": []string{tg.python, "-c", "import json; print(json.dumps(" + reads + "))"}, "env": tc.env}, nil)
+				res, _ = r.module(cl.with("reads", probing(reads)), false, nil, func(m meta) { m["env"] = tc.env })
+				told := false
+				if mode, known := r.facts["utf8_mode"].(float64); known && mode == 0 {
+					name := "LC_ALL"
+					if r.facts["coerces"] == false && tc.env[name] == nil {
+						name = "LANG"
+					}
+					told = tc.env[name] == "C" || tc.env[name] == "POSIX"
+				}
+				if (res.Out != fresh.Out) != told && fresh.RC == 0 {
+					t.Errorf("a module reads by %q, a new Python by %q, and that this may be: %v", res.Out, fresh.Out, told)
 				}
 			})
 		}

@@ -249,6 +249,8 @@ class Link(object):
         self.facts = find_out(settings.get('tmp_candidates') or [], self.note)
         self.facts['cwd'] = self.cwd = self.cwd or self.facts['home']
         self.facts['agent'] = self.digest
+        self.facts['utf8_mode'] = mode = getattr(sys.flags, 'utf8_mode', None)
+        self.facts['coerces'] = bool(mode == 0 and (environ.get(b'LC_ALL') or self.language.coerce('C')))
         self.login = Login(self.facts, settings.get('watch') or 0, self.zygote.outdated)
         self.home = os.path.join(self.facts['tmp'] or b'/tmp', b'ansible-spindle-%d-%s' % (
             os.getpid(), b''.join([b'%02x' % n for n in bytearray(os.urandom(6))])))
@@ -376,14 +378,14 @@ class Link(object):
         due = []
         for job in list(self.jobs.values()):
             due.append(job.alarm(now))
-        for group, when in list(self.dying.items()):
-            alive = signal_group(group, signal.SIGKILL if now >= when else 0)
         if self.rest and now >= self.rest:
             self.rest = None
             for fd in list(self.left):
                 if not self.masks.get(fd):
                     self.spill(fd)
         due.append(self.rest)
+        for group, when in list(self.dying.items()):
+            alive = signal_group(group, signal.SIGKILL if now >= when else 0)
             if now >= when or not alive:
                 self.bury(group)
             else:

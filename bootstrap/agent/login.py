@@ -42,7 +42,7 @@ class Language(object):
         if found:
             environ[b'LC_CTYPE'] = found
 
-    def coerce(self):
+    def coerce(self, own=''):
         if sys.version_info < (3, 7) and not self.coerced or environ.get(b'LC_ALL') or environ.get(b'PYTHONCOERCECLOCALE') == b'0':
             return None
         import _locale
@@ -53,7 +53,7 @@ class Language(object):
             except _locale.Error:  # there is no such language, and C is what Python begins with
                 return False
         before = _locale.setlocale(_locale.LC_CTYPE, None)
-        found = [] if sets('') else [name.encode() for name in COERCED if sets(name)]
+        found = [] if sets(own) else [name.encode() for name in COERCED if sets(name)]
         sets(before)
         return found and found[0]
 

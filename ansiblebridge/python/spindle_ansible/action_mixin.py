@@ -43,6 +43,7 @@ _READ_AT_START = re.compile(
 # Languages that Python reads and writes file names in UTF-8 in (from 3.7 on also in none), and those that change nothing for one that does not.
 _UTF8 = re.compile(r'^(?:C|POSIX)?$|\.utf-?8\b', re.I)
 _PLAIN = re.compile(r'^(?:C|POSIX)?$')
+_LANGUAGE = 'LC_ALL', 'LC_CTYPE', 'LANG'
 
 _WAITS = ('wait_for_connection', 'ansible.builtin.wait_for_connection', 'ansible.legacy.wait_for_connection')
 _NAMES_OF_COPY = ('copy', 'ansible.builtin.copy', 'ansible.legacy.copy')
@@ -258,12 +259,18 @@ class ActionMixin(ActionBase):
         """Whether an interpreter that is started with these variables is another one than the agent's is, and stays."""
         if any(_READ_AT_START.match(compat.plain(name)) for name in environment):
             return True
-        language = [compat.plain(to_text(environment[name])) for name in ('LC_ALL', 'LC_CTYPE', 'LANG') if name in environment]
+        language = dict((name, compat.plain(to_text(environment[name]))) for name in _LANGUAGE if name in environment)
         if not language:
             return False
-        encoding = self._connection.spindle.context().hello.get('encoding') or ''
-        kept = _UTF8 if encoding.lower() == 'utf-8' else _PLAIN
-        return not all(kept.search(one) for one in language)
+        hello = self._connection.spindle.context().hello
+        kept = _UTF8 if (hello.get('encoding') or '').lower() == 'utf-8' else _PLAIN
+        if not all(kept.search(one) for one in language.values()):
+            return True
+        # A Python that starts without a language reads and writes all in UTF-8 (3.7 up). One that had a language goes by the C library's
+        # word, which then is ASCII; or UTF-8 again, where Python can put that into LC_CTYPE, as the agent does for the task, too.
+        names = _LANGUAGE[:1] if hello.get('coerces') else _LANGUAGE
+        counts = [language[name] for name in names if language.get(name)]
+        return hello.get('utf8_mode') == 0 and counts[:1] in (['C'], ['POSIX'])
 
     def _spindle_shebang(self, closure, variables, task_vars):
         """The interpreter line, for which Ansible may want to discover an interpreter."""

@@ -51,6 +51,22 @@ class InterpretersTest(unittest.TestCase):
                     self.assertEqual(self.mixin(encoding=encoding)._spindle_starts_otherwise({name: value}), wanted, (encoding, name, value))
         self.assertFalse(self.mixin()._spindle_starts_otherwise({'LC_TIME': 'de_DE'}))
 
+    def test_no_language_where_the_agent_has_one(self):
+        for mode, coerces, environment, wanted in (
+                (0, True, {'LC_ALL': 'C'}, True),
+                (0, True, {'LC_ALL': 'POSIX', 'LANG': 'C.UTF-8'}, True),
+                (0, True, {'LC_ALL': 'C.UTF-8', 'LANG': 'C'}, False),
+                (0, True, {'LC_ALL': ''}, False),
+                (0, True, {'LC_CTYPE': 'C', 'LANG': 'POSIX'}, False),
+                (0, False, {'LC_CTYPE': 'C'}, True),
+                (0, False, {'LC_ALL': '', 'LANG': 'POSIX'}, True),
+                (0, False, {'LC_CTYPE': 'C.UTF-8', 'LANG': 'C'}, False),
+                (0, False, {'LC_COLLATE': 'C'}, False),
+                (1, False, {'LC_ALL': 'C'}, False),
+                (None, False, {'LC_ALL': 'C'}, False)):
+            made = self.mixin(encoding='utf-8', utf8_mode=mode, coerces=coerces)
+            self.assertEqual(made._spindle_starts_otherwise(environment), wanted, (mode, coerces, environment))
+
 
 class HomesTest(unittest.TestCase):
     def home(self, path='~', sudoable=True, become=None, user=None, **hello):
