@@ -125,7 +125,15 @@ def complain():
     while trace.tb_next and trace.tb_frame.f_globals is globals():
         trace = trace.tb_next
     import traceback
-    traceback.print_exception(kind, value, trace)
+    if sys.version_info >= (3, 11):
+        traceback.print_exception(kind, value, trace)
+        return 1
+    # Older ones name the class otherwise than this library of theirs: with its module.
+    lines = traceback.format_exception(kind, value, trace)
+    sys.stderr.write(''.join(lines[:-len(traceback.format_exception_only(kind, value))]))
+    if _WIRE_PY3:
+        value.__cause__ = value.__context__ = value.__traceback__ = None
+    sys.__excepthook__(kind, value, None)
     return 1
 
 
