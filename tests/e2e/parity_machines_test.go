@@ -34,6 +34,10 @@ func newWorkshop(t *testing.T, pair env.Pair) workshop {
 	if pair.Python.Path != "" {
 		python = " ansible_python_interpreter=" + pair.Python.Path
 	}
+	lone := "web2"
+	if pair.Python.Name == "3.11" { // web1 has that one, and more besides
+		lone = "web1"
+	}
 	return workshop{
 		machines:   map[string]*env.Machine{"web1": web1.Machine, "web2": web2.Machine, "controller": c.Machine},
 		controller: c,
@@ -44,10 +48,13 @@ web2 ansible_host=%s ansible_user=admin ansible_become_password=%s%s
 [here]
 local ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"
 
+[lone]
+%s
+
 [all:vars]
 refused_addr=%s
 controller_addr=%s
-`, web1.Addr, web2.Addr, env.AdminPassword, python, env.RefusedAddr, env.ControllerAddr),
+`, web1.Addr, web2.Addr, env.AdminPassword, python, lone, env.RefusedAddr, env.ControllerAddr),
 	}
 }
 

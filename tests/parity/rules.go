@@ -96,6 +96,7 @@ var Files = []FileRule{
 	{Why: "a job's file has times, and the name of a process", Path: `.*/\.ansible_async/.*|.*/j?\d{6,12}\.\d+`, Keep: true},
 	{Doc: "Temporary directories", Why: "what the stock path leaves when a module is killed; Spindle cleans up", Path: `(/var)?/tmp/ansible_[^/]*_payload_[^/]*(/.*)?`},
 	{Why: "has times in it, and paths", Path: `.*/(AnsiballZ_\w+|async_wrapper)\.py`, Keep: true},
+	{Why: "Python 2 writes down when its source was", Path: `/home/.*\.pyc`, Keep: true},
 	{Why: "the time of day is in it", Path: `/var/spool/cron/.*|.*/\.gnupg/.*|.*/virtualenv/.*/RECORD`, Keep: true},
 	{Why: "of the test itself", Path: `/home/ops/(record\.jsonl|play/ansible\.cfg)|/usr/local/bin/spindle`},
 	{Doc: "Files of Spindle's own", Why: "Spindle's plugins, and what Python makes of them", Path: `/home/ops/(\.local|\.cache)(/.*)?|.*/__pycache__(/.*)?`},
