@@ -64,6 +64,7 @@ func themes(t *testing.T) (names []string, by map[string][]parity.Playbook) {
 	}
 	by = map[string][]parity.Playbook{}
 	for _, p := range all {
+		p.Under(os.Getenv("SPINDLE_PARITY_STRATEGY"), os.Getenv("SPINDLE_TEST_ALL") != "")
 		if by[p.Theme] == nil {
 			names = append(names, p.Theme)
 		}

@@ -16,6 +16,7 @@ import (
 //	# parity: stdin="y\nc\n"                 what can be read from standard input, as a Go string
 //	# parity: terminal                       on a terminal
 //	# parity: strategies=linear,free         under each of these; linear is the default
+//	# parity: also=free,host_pinned          and under these in make soak
 //	# parity: versions>=2.15                 not with an older ansible-core
 //	# parity: versions<2.20                  not with this one or a newer one
 //	# parity: python>=3.9                    not where web2 has an older Python
@@ -24,7 +25,7 @@ import (
 //	# parity: fails                          it ends with another exit code than 0
 //	# parity: soak                           only in make soak, and where a version or a Python is asked for: others show the same in less time
 //
-// All but strategies, versions, Pythons and soak make it run alone.
+// All but strategies, also, versions, Pythons and soak make it run alone.
 type Playbook struct {
 	Path       string // as it was found
 	Theme      string // the name of its directory
@@ -37,9 +38,11 @@ type Playbook struct {
 	Args, Env  []string
 	Config     map[string]string
 	Strategies []string
+	Also       []string // strategies, in make soak
 
-	atLeast, below int // versions as minor numbers; 0 is no limit
-	python         int // 309 is 3.9; 0 is no limit
+	atLeast, below int  // versions as minor numbers; 0 is no limit
+	python         int  // 309 is 3.9; 0 is no limit
+	chosen         bool // it names its strategies itself
 }
 
 // Load reads how a playbook wants to be run.
@@ -81,7 +84,11 @@ func (p *Playbook) set(setting string) error {
 	}
 	key, value, _ := strings.Cut(setting, "=")
 	if key == "strategies" {
-		p.Strategies = strings.Split(value, ",")
+		p.Strategies, p.chosen = strings.Split(value, ","), true
+		return nil
+	}
+	if key == "also" {
+		p.Also = strings.Split(value, ",")
 		return nil
 	}
 	if key == "soak" {
@@ -128,6 +135,19 @@ func python(version string) (int, error) {
 		return 0, fmt.Errorf("%q is no version of Python", version)
 	}
 	return 100*a + b, nil
+}
+
+// Under chooses the strategies of a run: one that was asked for, where the playbook does not name others; or all that it has, or those of every run.
+func (p *Playbook) Under(asked string, all bool) {
+	every := append(slices.Clone(p.Strategies), p.Also...)
+	switch {
+	case asked != "" && (!p.chosen || slices.Contains(every, asked)):
+		p.Strategies = []string{asked}
+	case asked != "":
+		p.Strategies = nil
+	case all:
+		p.Strategies = every
+	}
 }
 
 // Finds says whether the playbook is meant for a Python on web2.

@@ -65,6 +65,34 @@ func TestWhatIsForSoakOnlyNeedNotBeAlone(t *testing.T) {
 	}
 }
 
+func TestStrategiesOfARun(t *testing.T) {
+	const some, also, own = "- hosts: web\n", "# parity: also=free,host_pinned\n", "# parity: strategies=linear,host_pinned\n"
+	for _, c := range []struct {
+		text, asked string
+		all         bool
+		want        string
+	}{
+		{some, "", false, "linear"},
+		{some, "", true, "linear"},
+		{some, "free", false, "free"},
+		{also, "", false, "linear"},
+		{also, "", true, "linear free host_pinned"},
+		{also, "free", true, "free"},
+		{own, "", false, "linear host_pinned"},
+		{own, "free", false, ""},
+		{own, "host_pinned", false, "host_pinned"},
+	} {
+		p, err := Load(write(t, "x.yml", c.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Under(c.asked, c.all)
+		if got := strings.Join(p.Strategies, " "); got != c.want || p.Alone {
+			t.Errorf("%q, asked for %q, all %v: %q, want %q", c.text, c.asked, c.all, got, c.want)
+		}
+	}
+}
+
 func TestLoadRefusesWhatItDoesNotKnow(t *testing.T) {
 	for _, bad := range []string{"nonsense", "stdin=unquoted", "versions>=3"} {
 		_, err := Load(write(t, "x.yml", "# parity: "+bad+"\n"))
