@@ -185,7 +185,7 @@ type Play struct {
 	Playbook  string            // in PlayDir; more than one are separated by spaces
 	Inventory string            // its text
 	Args      []string          // more arguments
-	Config    map[string]string // settings of [defaults], over those of the harness
+	Config    map[string]string // settings of [defaults], over those of the harness; "" leaves one out
 	SSH       map[string]string // settings of [ssh_connection]
 	Env       []string
 	Stdin     string        // what it can read; "" is nothing
@@ -237,6 +237,9 @@ func (c *Controller) Play(t testing.TB, p Play) Run {
 	}
 	for k, v := range p.Config {
 		config[k] = v
+		if v == "" {
+			delete(config, k)
+		}
 	}
 	c.Write(t, PlayDir+"/ansible.cfg", ini("defaults", config)+ini("ssh_connection", p.SSH), 0o644)
 	c.Write(t, PlayDir+"/hosts.ini", p.Inventory, 0o644)

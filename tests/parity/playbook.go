@@ -21,7 +21,7 @@ import (
 //	# parity: versions<2.20                  not with this one or a newer one
 //	# parity: python>=3.9                    not where web2 has an older Python
 //	# parity: env=ANSIBLE_KEEP_REMOTE_FILES=1
-//	# parity: config=pipelining=False        a setting of [defaults], or of [ssh_connection] where it is one
+//	# parity: config=pipelining=False        a setting of [defaults], or of [ssh_connection] where it is one; without a value it is left out
 //	# parity: fails                          it ends with another exit code than 0
 //	# parity: soak                           only in make soak, and where a version or a Python is asked for: others show the same in less time
 //

@@ -16,7 +16,16 @@ FINDER_PARAMETERS = inspect.signature(module_common.recursive_finder).parameters
 SHEBANG_PARAMETERS = inspect.signature(module_common._get_shebang).parameters
 ADD_MODULE_PARAMETERS = inspect.signature(module_common._add_module_to_zip).parameters
 
-AUTO_MODES = ('auto', 'auto_silent', 'auto_legacy', 'auto_legacy_silent')
+
+def _auto_modes():
+    """The values that ask for discovery. Newer releases have no legacy modes: there they name a program."""
+    for known in module_common._get_shebang.__code__.co_consts:
+        if isinstance(known, (tuple, frozenset)) and 'auto' in known:
+            return known
+    return ('auto', 'auto_silent', 'auto_legacy', 'auto_legacy_silent')
+
+
+AUTO_MODES = _auto_modes()
 
 
 def optional(module, name):
