@@ -78,12 +78,12 @@ unit: ## run the Go and Python tests, with the Pythons of all roots
 e2e: ## run the end-to-end tests: real Ansible, sshd and sudo
 	SPINDLE_TEST_ROOTS=$(ROOTS) SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle $(GO) test -tags e2e -p 1 -parallel $(AT_ONCE) -timeout 60m ./tests/...
 
-parity: build ## compare Spindle with stock Ansible: PLAYBOOK=x.yml [VERSION=2.19|all] [WITH=3.9|all] [STRATEGY=mitogen_free|all] [INVENTORY=file] [ARGS='...']
+parity: build ## compare Spindle with stock Ansible: PLAYBOOK=x.yml [VERSION=2.19|all] [WITH=3.9|all] [STRATEGY=mitogen_free|all] [WAY=callback] [INVENTORY=file] [ARGS='...']
 	@[ -n "$(PLAYBOOK)" ] || { echo "which playbook? make parity PLAYBOOK=path/to/any.yml; what there is for it: docs/development.md" >&2; exit 2; }
 	@SPINDLE_TEST_ROOTS=$(ROOTS) $(GO) test -tags e2e -c -o bin/parity ./tests/e2e
 	@cd tests/e2e && SPINDLE_TEST_REQUIRE=1 SPINDLE_TEST_ROOTS=$(ROOTS) SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle \
 		PARITY_PLAYBOOK=$(abspath $(PLAYBOOK)) PARITY_VERSION=$(VERSION) PARITY_PYTHON=$(WITH) PARITY_STRATEGY=$(STRATEGY) PARITY_INVENTORY=$(if $(INVENTORY),$(abspath $(INVENTORY))) \
-		PARITY_ARGS='$(ARGS)' ../../bin/parity -test.run '^TestPlaybook$$'
+		PARITY_ARGS='$(ARGS)' SPINDLE_PARITY_WAY=$(WAY) ../../bin/parity -test.run '^TestPlaybook$$'
 
 demo: ## see it work: one playbook under stock Ansible and under Spindle, on a throw-away target
 	@tools/need.sh ansible-playbook=ansible-core ssh=openssh-client $(PYTHON)=python3

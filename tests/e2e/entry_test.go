@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,20 +25,16 @@ const entryPlay = `
 
 // TestTheCallbackIsAWayIn plays under the stock strategies, and a loop's items have one parent: the agent.
 func TestTheCallbackIsAWayIn(t *testing.T) {
-	for _, v := range env.Versions {
+	for _, v := range everyVersion() {
 		t.Run(v.Name, func(t *testing.T) {
 			l := env.New(t)
 			h := l.Host(t, env.HostOptions{Name: "web1"})
 			c := l.Controller(t, v, h)
 			c.Write(t, env.PlayDir+"/entry.yml", entryPlay, 0o644)
-			dir := filepath.Join(filepath.Dir(c.InstallSpindle(t)), "callback")
 			for _, strategy := range []string{"linear", "ansible.builtin.free", "host_pinned"} {
 				r := c.Play(t, env.Play{
-					Strategy: strategy, Playbook: "entry.yml", Inventory: "web1 ansible_host=" + h.Addr + " ansible_user=deploy\n",
-					Config: map[string]string{
-						"callback_plugins":  env.PlayDir + "/callback_plugins:" + dir,
-						"callbacks_enabled": "record,spindle", "deprecation_warnings": "True",
-					},
+					Strategy: strategy, Callback: true, Playbook: "entry.yml", Inventory: "web1 ansible_host=" + h.Addr + " ansible_user=deploy\n",
+					Config: map[string]string{"deprecation_warnings": "True"},
 				})
 				records, err := parity.Parse(r.Records)
 				if err != nil || r.Code != 0 {

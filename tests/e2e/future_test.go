@@ -102,8 +102,7 @@ func (f *future) play(t *testing.T, playbook, release string, w *futureWay, stra
 	switch {
 	case w == nil:
 	case w.callback:
-		p.Config["callbacks_enabled"] = "record,spindle"
-		p.Config["callback_plugins"] = env.PlayDir + "/callback_plugins:" + strings.TrimSuffix(f.c.InstallSpindle(t), "strategy") + "callback"
+		p.Callback = true
 	default:
 		p.Strategy = "mitogen_" + w.strategy
 	}

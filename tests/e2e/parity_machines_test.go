@@ -78,16 +78,48 @@ type batchRun struct {
 	list     string // an inventory instead of the usual one
 }
 
-// perform runs a batch on fresh machines. The strategy is a whole name.
-func (b batchRun) perform(t *testing.T, pair env.Pair, strategy string) deed {
+// way is what a run goes through.
+type way string
+
+const (
+	stock      way = ""
+	byName     way = "mitogen_"  // Spindle's strategies
+	byCallback way = "callback_" // the stock ones, with Spindle's callback plugin
+)
+
+// askedWay is the one that SPINDLE_PARITY_WAY and SPINDLE_TEST_ONLY_STOCK want for our runs, or the other.
+func askedWay(t *testing.T, other way) way {
+	t.Helper()
+	if os.Getenv("SPINDLE_TEST_ONLY_STOCK") != "" {
+		return stock
+	}
+	switch s := os.Getenv("SPINDLE_PARITY_WAY"); s {
+	case "":
+		return other
+	case "strategy":
+		return byName
+	case "callback":
+		return byCallback
+	default:
+		t.Fatalf("SPINDLE_PARITY_WAY is %q; there are strategy and callback", s)
+		return ""
+	}
+}
+
+// perform runs a batch on fresh machines.
+func (b batchRun) perform(t *testing.T, pair env.Pair, by way) deed {
 	t.Helper()
 	w := newWorkshop(t, pair)
+	prefix := ""
+	if by == byName {
+		prefix = string(by)
+	}
 	play := env.Play{
-		Strategy: strategy, Playbook: b.playbook, Inventory: w.inventory, Stdin: b.settings.Stdin, Limit: 10 * time.Minute,
+		Strategy: prefix + b.strategy, Callback: by == byCallback, Playbook: b.playbook, Inventory: w.inventory, Stdin: b.settings.Stdin, Limit: 10 * time.Minute,
 		Config: map[string]string{"deprecation_warnings": "True", "library": env.PlayDir + "/library"},
 		SSH:    map[string]string{"pipelining": "True", "ssh_args": "-o ControlMaster=auto -o ControlPersist=60s"},
 		Env:    b.settings.Env,
-		Args:   append([]string{"-e", "prefix=" + strings.TrimSuffix(strategy, b.strategy)}, b.settings.Args...),
+		Args:   append([]string{"-e", "prefix=" + prefix}, b.settings.Args...),
 	}
 	for k, val := range pipelining(pair.Version) {
 		play.Config[k] = val
@@ -117,7 +149,7 @@ func (b batchRun) perform(t *testing.T, pair env.Pair, strategy string) deed {
 		t.Fatalf("%v\n%v", err, d.Run)
 	}
 	if dir := os.Getenv("SPINDLE_TEST_DUMP"); dir != "" {
-		name := filepath.Join(dir, strings.ReplaceAll(b.name, "/", "-")+"-"+pair.String()+"-"+strategy)
+		name := filepath.Join(dir, strings.ReplaceAll(b.name, "/", "-")+"-"+pair.String()+"-"+string(by)+b.strategy)
 		_ = os.WriteFile(name+".jsonl", d.Run.Records, 0o644)
 		_ = os.WriteFile(name+".out", []byte(d.Run.Stdout), 0o644)
 		_ = os.WriteFile(name+".err", []byte(d.Run.Stderr), 0o644)
@@ -190,7 +222,7 @@ func (b batchRun) baseline(t *testing.T, pair env.Pair, theme string) deed {
 	t.Helper()
 	dir := os.Getenv("SPINDLE_TEST_BASELINE")
 	if dir == "" {
-		return b.perform(t, pair, b.strategy)
+		return b.perform(t, pair, stock)
 	}
 	sum := digestOf(t, filepath.Join(parityDir, theme), "../playbooks/library", "../playbooks/callback_plugins", "../env/testdata")
 	keep := filepath.Join(dir, strings.ReplaceAll(b.name, "/", "-")+"-"+pair.String()+"-"+b.strategy+"-"+sum+".json")
@@ -201,7 +233,7 @@ func (b batchRun) baseline(t *testing.T, pair env.Pair, theme string) deed {
 		}
 		return d
 	}
-	d = b.perform(t, pair, b.strategy)
+	d = b.perform(t, pair, stock)
 	if text, err := json.Marshal(d); err == nil && !d.Run.Hung {
 		_ = os.WriteFile(keep, text, 0o644)
 	}

@@ -16,7 +16,7 @@ import (
 
 // TestPlaybook is the tool behind make parity: it runs a playbook, of any place, under stock strategies and under ours, and says
 // how they differ. PARITY_PLAYBOOK names it, PARITY_VERSION a version of ansible-core (or all), PARITY_STRATEGY a strategy of ours (or all),
-// PARITY_PYTHON the Python of web2 (or all), PARITY_INVENTORY an inventory, and PARITY_ARGS has more arguments.
+// PARITY_PYTHON the Python of web2 (or all), PARITY_INVENTORY an inventory, PARITY_ARGS has more arguments, and SPINDLE_PARITY_WAY is the way into ours.
 func TestPlaybook(t *testing.T) {
 	path := os.Getenv("PARITY_PLAYBOOK")
 	if path == "" {
@@ -65,7 +65,7 @@ func comparePlaybook(t *testing.T, pair env.Pair, strategy string, book parity.P
 		}
 		r.list = string(b)
 	}
-	want, got := r.perform(t, pair, strategy), r.perform(t, pair, "mitogen_"+strategy)
+	want, got := r.perform(t, pair, stock), r.perform(t, pair, askedWay(t, byName))
 	files := 0
 	for _, f := range got.Files {
 		files += len(f)

@@ -181,6 +181,7 @@ func Ours(strategy string) bool { return strings.HasPrefix(strategy, "mitogen") 
 // Play is one run of ansible-playbook.
 type Play struct {
 	Strategy  string            // linear, mitogen_free...
+	Callback  bool              // with Spindle's callback plugin, which puts it under the stock strategies
 	User      string            // who runs it; "" is the operator
 	Playbook  string            // in PlayDir; more than one are separated by spaces
 	Inventory string            // its text
@@ -239,6 +240,13 @@ func (c *Controller) Play(t testing.TB, p Play) Run {
 		config[k] = v
 		if v == "" {
 			delete(config, k)
+		}
+	}
+	if p.Callback {
+		config["callback_plugins"] += ":" + filepath.Join(filepath.Dir(c.installFor(t, p.User)), "callback")
+		config["callbacks_enabled"] += ",spindle"
+		if c.Version == Oldest {
+			config["callback_whitelist"] = "spindle" // record needs no leave there
 		}
 	}
 	c.Write(t, PlayDir+"/ansible.cfg", ini("defaults", config)+ini("ssh_connection", p.SSH), 0o644)
