@@ -112,8 +112,9 @@ bin/bench:
 fuzz: ## run every fuzz target for FUZZTIME
 	tools/fuzz.sh $(FUZZTIME)
 
-soak: build ## look for what happens rarely: shuffled race tests again and again, then a long round of killing
+soak: build ## look for what happens rarely: shuffled race tests again and again, ten thousand tasks of one agent, then a long round of killing
 	$(GO) test -race -shuffle on -count 10 -timeout 4h ./...
+	SPINDLE_TEST_ALL=1 SPINDLE_TEST_ROOTS=$(ROOTS) $(GO) test -count 1 -timeout 4h -v -run TestManyTasksLeaveNothingBehind ./bootstrap
 	SPINDLE_TEST_HOPS=9500 SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle $(GO) test -count 1 -timeout 1h -v ./benchmarks/scale
 	SPINDLE_TEST_ROOTS=$(ROOTS) SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle SPINDLE_TEST_KILLS=100 \
 		$(GO) test -tags e2e -count 1 -timeout 4h ./tests/e2e/faults/...
