@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -79,5 +81,39 @@ func comparePlaybook(t *testing.T, pair env.Pair, strategy string, book parity.P
 	fmt.Printf("same: %s, %d files\n", parity.Counts(want.records), files)
 	if want.Run.Code != 0 {
 		fmt.Print(failures(want))
+	}
+}
+
+// TestMakeParity runs make parity itself, on a playbook of another place: what is the same, and what an option makes differ for certain.
+func TestMakeParity(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"site.yml": "- hosts: web\n  gather_facts: false\n  tasks:\n    - import_tasks: beside.yml\n",
+		"beside.yml": "- copy: {content: same, dest: /tmp/same}\n" +
+			"- debug: {msg: \"{{ prefix }}linear\"}\n  when: tell | default(false) | bool\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		args string
+		same bool
+		says string
+	}{
+		{"", true, "\nsame: 4 results of 2 tasks on 2 hosts, "},
+		{"-e tell=true", false, `msg: "mitogen_linear", want "linear"`},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute*env.Patience())
+		cmd := exec.CommandContext(ctx, "make", "-C", "../..", "parity", "PLAYBOOK="+filepath.Join(dir, "site.yml"), "ARGS="+tc.args, "VERSION=", "WITH=", "STRATEGY=", "INVENTORY=")
+		if roots := os.Getenv("SPINDLE_TEST_ROOTS"); roots != "" {
+			cmd.Args = append(cmd.Args, "ROOTS="+roots)
+		}
+		cmd.Env = append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=")
+		out, err := cmd.CombinedOutput()
+		cancel()
+		if (err == nil) != tc.same || !strings.Contains(string(out), tc.says) {
+			t.Errorf("make parity ARGS=%q: %v, want %q:\n%s", tc.args, err, tc.says, out)
+		}
 	}
 }
