@@ -145,7 +145,7 @@ func (b batchRun) perform(t *testing.T, pair env.Pair, by way) deed {
 	before := w.controller.Files(t)
 	d := deed{Run: w.controller.Play(t, play), Files: map[string]env.Files{}, Processes: map[string][]string{}, machines: w.machines}
 	var err error
-	if d.records, err = parity.Parse(d.Run.Records); err != nil {
+	if d.records, err = parity.ParseAll(d.Run.Records); err != nil {
 		t.Fatalf("%v\n%v", err, d.Run)
 	}
 	if dir := os.Getenv("SPINDLE_TEST_DUMP"); dir != "" {
@@ -228,7 +228,7 @@ func (b batchRun) baseline(t *testing.T, pair env.Pair, theme string) deed {
 	keep := filepath.Join(dir, strings.ReplaceAll(b.name, "/", "-")+"-"+pair.String()+"-"+b.strategy+"-"+sum+".json")
 	var d deed
 	if text, err := os.ReadFile(keep); err == nil && json.Unmarshal(text, &d) == nil {
-		if d.records, err = parity.Parse(d.Run.Records); err != nil {
+		if d.records, err = parity.ParseAll(d.Run.Records); err != nil {
 			t.Fatal(err)
 		}
 		return d
@@ -266,6 +266,7 @@ func compare(want, got deed) parity.Report {
 		r.Add("end", fmt.Sprintf("exit code %d, want %d", got.Run.Code, want.Run.Code))
 	}
 	r.Add("results", parity.Compare(want.records, got.records, parity.All())...)
+	r.Add("announcements", parity.Announced(want.records, got.records)...)
 	if r.Len() == 0 { // else it says the same again
 		r.Add("standard output", parity.Printed(want.Run.Stdout, got.Run.Stdout, parity.All())...)
 	}

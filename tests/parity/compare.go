@@ -120,7 +120,7 @@ func Compare(want, got []Record, rules []Rule) []string {
 	for _, r := range slices.Concat(want, got) {
 		books[r.Playbook], hosts[r.Host] = true, true
 	}
-	delete(hosts, "") // plays and handlers beginning: how often depends on the strategy, and on nothing else
+	delete(hosts, "") // see Announced
 	var out []string
 	for _, b := range slices.Sorted(maps.Keys(books)) {
 		wantIn, gotIn := In(want, b), In(got, b)
@@ -133,6 +133,23 @@ func Compare(want, got []Record, rules []Rule) []string {
 		}
 	}
 	return out
+}
+
+// Announced lists how what is told of no host differs: plays, tasks and handlers that begin, in the order of the playbook where every play is linear. Where
+// one is not, their number counts. How often they come depends on the strategy, so that it must be the same but for our prefix.
+func Announced(want, got []Record) []string {
+	ordered := !slices.ContainsFunc(want, func(r Record) bool { return r.Event == "play" && !strings.HasSuffix(r.Action, "linear") })
+	of := func(rs []Record) []Record {
+		rs = slices.Clone(Of(rs, ""))
+		for i, r := range rs {
+			rs[i].Play, rs[i].Action = r.Playbook+": "+r.Play, strings.TrimPrefix(r.Action, "mitogen_")
+		}
+		if !ordered {
+			slices.SortStableFunc(rs, func(a, b Record) int { return strings.Compare(a.identity(), b.identity()) })
+		}
+		return rs
+	}
+	return compareHost("the run", of(want), of(got), nil)
 }
 
 // lastRecaps leaves out all recaps but each host's last. A run has one behind each playbook, and they add up.

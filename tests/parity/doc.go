@@ -2,7 +2,8 @@
 //
 // The record callback (tests/playbooks/callback_plugins/record.py) writes every result of every host, task and item as a
 // line of JSON. [Parse] reads them; [Compare] aligns two runs host by host, result by result, and compares them key by
-// key. A run is equal to another when every host has the same results in the same order with the same values.
+// key. A run is equal to another when every host has the same results in the same order with the same values. [Announced] compares the tasks that
+// begin and what else no host is told by.
 //
 // Two runs of the same strategy differ in what nobody can promise: times, process ids, temporary names, ports, random numbers, the
 // load of the machine. The [Rules] name these, each with its reason. A rule either drops a key by its path, or rewrites a part of a

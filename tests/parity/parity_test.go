@@ -72,6 +72,41 @@ func TestCompareNoticesOrder(t *testing.T) {
 	}
 }
 
+const beginnings = `{"event": "play", "play": "p", "action": "linear"}
+{"event": "task", "play": "p", "task": "t1", "action": "command"}
+{"event": "ok", "play": "p", "host": "web1", "task": "t1", "action": "command", "result": {}}
+{"event": "task", "play": "p", "task": "t2", "action": "copy"}
+`
+
+func TestAnnouncedNotices(t *testing.T) {
+	all := func(s string) []Record {
+		rs, err := ParseAll([]byte(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rs
+	}
+	lines := strings.SplitAfter(beginnings, "\n")
+	backwards := lines[0] + lines[3] + lines[2] + lines[1]
+	free := strings.NewReplacer(`"linear"`, `"free"`)
+	for _, c := range []struct{ name, want, got, diff string }{
+		{"nothing", beginnings, beginnings, ""},
+		{"our prefix", beginnings, strings.Replace(beginnings, "linear", "mitogen_linear", 1), ""},
+		{"another strategy", beginnings, free.Replace(beginnings), "the run: : p /  / play #1: action: free, want linear"},
+		{"one less", beginnings, lines[0] + lines[1], "the run: : p / t2 / task #1: missing, was null"},
+		{"one more", beginnings, beginnings + lines[1], "the run: : p / t1 / task #2: unexpected: null"},
+		{"another order", beginnings, backwards, "the run: : p / t2 / task #1: came where : p / t1 / task #1 was expected"},
+		{"another order of free", free.Replace(beginnings), free.Replace(backwards), ""},
+	} {
+		if d := cmp.Diff(c.diff, strings.Join(Announced(all(c.want), all(c.got)), "\n")); d != "" {
+			t.Errorf("%s: mismatch (-want +got):\n%s", c.name, d)
+		}
+	}
+	if rs := parse(t, beginnings); len(rs) != 2 {
+		t.Errorf("Parse has what is announced: %v", rs)
+	}
+}
+
 func TestRulesKeepTheRestOfAString(t *testing.T) {
 	a := parse(t, `{"event":"ok","host":"h","result":{"msg":"in /tmp/ansible-tmp-1.2-3-4/x: no"}}`+"\n")
 	b := parse(t, `{"event":"ok","host":"h","result":{"msg":"in /tmp/ansible-tmp-5.6-7-8/y: no"}}`+"\n")

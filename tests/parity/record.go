@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Record is one line of the record callback.
 type Record struct {
 	Playbook string         `json:"playbook"` // its file's name without the ending
-	Event    string         `json:"event"`    // ok, failed, skipped, unreachable, item_..., recap, play, handler, notify
+	Event    string         `json:"event"`    // ok, failed, skipped, unreachable, item_..., recap, play, handler, notify, and those of announced
 	Play     string         `json:"play"`
 	Host     string         `json:"host"`
 	Task     string         `json:"task"`
@@ -22,8 +23,17 @@ type Record struct {
 // identity is what makes two records of two runs the same event.
 func (r Record) identity() string { return r.Play + " / " + r.Task + " / " + r.Event }
 
-// Parse reads what the record callback wrote. A last line that was cut off, as by a kill, is left out.
+// announced are events that are not results.
+var announced = []string{"task", "start", "retry", "diff", "include", "async_ok", "async_failed", "no_hosts_matched", "no_hosts_remaining"}
+
+// Parse reads what the record callback wrote, without what is announced. A last line that was cut off, as by a kill, is left out.
 func Parse(b []byte) ([]Record, error) {
+	rs, err := ParseAll(b)
+	return slices.DeleteFunc(rs, func(r Record) bool { return slices.Contains(announced, r.Event) }), err
+}
+
+// ParseAll is [Parse] with all of it.
+func ParseAll(b []byte) ([]Record, error) {
 	var out []Record
 	lines := bytes.SplitAfter(b, []byte("\n"))
 	for i, line := range lines {
@@ -42,6 +52,11 @@ func Parse(b []byte) ([]Record, error) {
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// IsResult says whether it is what became of a task or an item.
+func (r Record) IsResult() bool {
+	return r.Host != "" && r.Event != "recap" && r.Event != "notify" && !slices.Contains(announced, r.Event)
 }
 
 // Of returns the records of one host, in order. The host "" stands for the run itself.

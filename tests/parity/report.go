@@ -53,7 +53,7 @@ func Rewrite(s string, rules []Rule) string { return rewritten(s, rules) }
 func Counts(rs []Record) string {
 	tasks, hosts, results := map[string]bool{}, map[string]bool{}, 0
 	for _, r := range rs {
-		if r.Host == "" || r.Event == "recap" || r.Event == "notify" {
+		if !r.IsResult() {
 			continue
 		}
 		results++

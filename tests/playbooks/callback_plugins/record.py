@@ -19,6 +19,15 @@ requirements: [the environment variable SPINDLE_TEST_RECORD]
 """
 
 
+# What a callback is told besides the result, as far as it is the same in every run.
+KEPT = ("_ansible_delegated_vars", "_ansible_ignore_errors", "_ansible_item_label", "_ansible_no_log", "_ansible_verbose_always", "_ansible_verbose_override")
+
+
+def part(result, name):
+    """An attribute of a result. ansible-core 2.19 renamed them and warns about the old names."""
+    return getattr(result, name) if hasattr(type(result), name) else getattr(result, "_" + name)
+
+
 class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
@@ -40,19 +49,48 @@ class CallbackModule(CallbackBase):
             self.out.write(json.dumps(dict(fields, playbook=self.playbook), sort_keys=True, default=str) + "\n")
 
     def result(self, event, result, **more):
-        # ansible-core 2.19 renamed the attributes and warns about the old names.
-        data = result.result if hasattr(type(result), "result") else result._result
-        task = result.task if hasattr(type(result), "task") else result._task
-        host = result.host if hasattr(type(result), "host") else result._host
-        data = {k: v for k, v in dict(data).items() if not k.startswith("_ansible")}
-        self.line(event=event, play=self.play, host=host.get_name(), task=task.get_name(), action=task.action, result=data, **more)
+        data = {k: v for k, v in dict(part(result, "result")).items() if k in KEPT or not k.startswith("_ansible")}
+        self.task(event, part(result, "task"), part(result, "host"), result=data, **more)
+
+    def task(self, event, task, host=None, **more):
+        self.line(event=event, play=self.play, host=host.get_name() if host else "", task=task.get_name(), action=task.action, **more)
 
     def v2_playbook_on_start(self, playbook):
         self.playbook = os.path.splitext(os.path.basename(playbook._file_name))[0]
 
     def v2_playbook_on_play_start(self, play):
         self.play = play.get_name()
-        self.line(event="play", play=self.play)
+        self.line(event="play", play=self.play, action=play.strategy)
+
+    def v2_playbook_on_no_hosts_matched(self):
+        self.line(event="no_hosts_matched", play=self.play)
+
+    def v2_playbook_on_no_hosts_remaining(self):
+        self.line(event="no_hosts_remaining", play=self.play)
+
+    def v2_playbook_on_task_start(self, task, is_conditional):
+        self.task("task", task)
+
+    def v2_playbook_on_include(self, included_file):
+        for host in included_file._hosts:
+            self.task("include", included_file._task, host, result={"file": included_file._filename})
+
+    def v2_runner_on_start(self, host, task):
+        self.task("start", task, host)
+
+    def v2_runner_retry(self, result):
+        waits = float(part(result, "task_fields").get("delay") or 0) or "async_status" in part(result, "task").action
+        if not waits:  # else time tells how many there are
+            self.result("retry", result)
+
+    def v2_runner_on_async_ok(self, result):
+        self.result("async_ok", result)
+
+    def v2_runner_on_async_failed(self, result):
+        self.result("async_failed", result)
+
+    def v2_on_file_diff(self, result):
+        self.task("diff", part(result, "task"), part(result, "host"))  # what it shows comes with the result
 
     def v2_runner_on_ok(self, result):
         self.result("ok", result)
@@ -79,7 +117,7 @@ class CallbackModule(CallbackBase):
         self.line(event="notify", play=self.play, host=host.get_name(), task=handler.get_name())
 
     def v2_playbook_on_handler_task_start(self, task):
-        self.line(event="handler", play=self.play, task=task.get_name())
+        self.task("handler", task)
 
     def v2_playbook_on_stats(self, stats):
         for host in sorted(stats.processed):
