@@ -269,6 +269,11 @@ func (c *Controller) Play(t testing.TB, p Play) Run {
 	if p.Stdin != "" {
 		cmd.Stdin = strings.NewReader(p.Stdin)
 	}
+	kill, evidence := cmd.Cancel, ""
+	cmd.Cancel = func() error {
+		evidence = c.evidence(cmd.Process.Pid)
+		return kill()
+	}
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%s: %v", p.Program, err)
@@ -280,6 +285,9 @@ func (c *Controller) Play(t testing.TB, p Play) Run {
 	r := Run{Took: time.Since(start), Code: cmd.ProcessState.ExitCode(), Hung: ctx.Err() != nil}
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok && !r.Hung {
 		t.Fatalf("%s: %v", p.Program, err)
+	}
+	if evidence != "" {
+		t.Logf("it hung after %v:\n%s", r.Took.Round(time.Second/10), evidence)
 	}
 	r.Stdout, r.Stderr = slurp(out.Name()), slurp(errs.Name())
 	r.Records, _ = os.ReadFile(c.Root() + recordFile)

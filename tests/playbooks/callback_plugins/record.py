@@ -1,11 +1,15 @@
 """Writes every result of every host, task and item as one line of JSON, for the comparison of two strategies.
 
 The lines of one host come in the order in which its results came. The file is named by SPINDLE_TEST_RECORD.
+
+SIGUSR2 makes this process, or a fork of it, write the stacks of its threads to a file in memory, which tests/env reads when a run hangs.
 """
 from __future__ import absolute_import, division, print_function
 
+import faulthandler
 import json
 import os
+import signal
 import threading
 
 from ansible.plugins.callback import CallbackBase
@@ -43,6 +47,8 @@ class CallbackModule(CallbackBase):
         self.play = ""
         if path:
             self.out = open(path, "a", 1)
+            self.stacks = os.memfd_create("spindle-test-stacks")
+            faulthandler.register(signal.SIGUSR2, file=self.stacks)
 
     def line(self, **fields):
         with self.lock:
