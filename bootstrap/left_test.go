@@ -22,7 +22,7 @@ func TestWhatIsLeftBehindCanWrite(t *testing.T) {
 			if got := r.call("exec", m, nil); got.Status != wire.StatusOK || strings.TrimSpace(got.Out) != "up" {
 				t.Fatalf("got %+v", got)
 			}
-			r.shell("touch " + file + ".go; for i in $(seq 500); do test -e " + file + ".done && exit; sleep 0.02; done; cat " + file + "; exit 1")
+			r.shell("touch " + file + ".go; for i in $(seq 3000); do test -e " + file + ".done && exit; sleep 0.02; done; cat " + file + "; exit 1")
 			r.shell("touch " + file + ".end; until test -s " + file + "; do sleep 0.02; done")
 		}
 		// Where nobody writes any more, nothing is kept.
