@@ -81,7 +81,7 @@ class Warmer(object):
             return
         self._plugins.add(key)
         collection_list = list(collections) or None
-        module_loader.find_plugin_with_context(task.action, collection_list=collection_list)
+        module_loader.find_plugin_with_context(task.action, ignore_deprecated=True, collection_list=collection_list)
         self._warm_action(task.action, collection_list)
         self._warm_action('ansible.legacy.normal')
         if methods.short(task.action) in ('template', 'assemble', 'unarchive'):
