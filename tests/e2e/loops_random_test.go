@@ -98,7 +98,7 @@ func TestRandomLoopsAreTheSame(t *testing.T) {
 			run := batchRun{name: book.Name, strategy: "linear", settings: book, beside: filepath.Dir(path), playbook: "outside/random.yml"}
 			on := env.Pair{Version: v, Python: v.Python()}
 			want, got := run.perform(t, on, stock), run.perform(t, on, askedWay(t, byName))
-			if d := compare(want, got); d.Len() > 0 {
+			if d := compare(t, want, got); d.Len() > 0 {
 				t.Errorf("%d differences (- stock, + ours):\n%s\n%s", d.Len(), d.String(), b.String())
 			}
 			t.Log(parity.Counts(want.records))

@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -134,5 +135,135 @@ func TestNoLogIsNowhere(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// vaultedPlay passes words on that were encrypted, in the ways that there are, and says nothing of no_log.
+const vaultedPlay = `
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: in its environment, its input and its arguments
+      ansible.builtin.shell: {cmd: 'cat; echo $SECRET {{ word }}', stdin: "{{ word }}"}
+      environment: {SECRET: "{{ word }}"}
+    - name: as content
+      ansible.builtin.copy: {content: "{{ word }}\n", dest: /tmp/kept, mode: "0600"}
+      diff: true
+    - name: as a template
+      ansible.builtin.template: {src: word.j2, dest: /tmp/kept, mode: "0600"}
+    - name: as another account
+      ansible.builtin.command: echo {{ word }}
+      become: true
+    - name: in a loop
+      ansible.builtin.command: echo {{ item }}
+      loop: ["{{ word }}", "{{ word }}-2", "{{ word }}-3"]
+      become: true
+    - name: without a module
+      ansible.builtin.raw: echo {{ word }}
+    - name: a script
+      ansible.builtin.script: show.sh {{ word }}
+      environment: {SECRET: "{{ word }}"}
+    - name: one that fails
+      ansible.builtin.command: sh -c 'echo {{ word }} >&2; exit 3'
+      ignore_errors: true
+    - name: one that finds no program
+      ansible.builtin.command: /no/such/{{ word }}
+      environment: {SECRET: "{{ word }}"}
+      ignore_errors: true
+    - name: a job
+      ansible.builtin.command: echo {{ word }}
+      environment: {SECRET: "{{ word }}"}
+      async: 30
+      poll: 1
+    - name: away
+      ansible.builtin.file: {path: /tmp/kept, state: absent}
+    - name: it holds the word for a while
+      ansible.builtin.command: {cmd: sleep 7.25, stdin: "{{ word }}"}
+      environment: {SECRET: "{{ word }}"}
+`
+
+// TestVaultedValuesAreNotLogged: at the loudest, what was encrypted is in no line of ours, in no tree, and in no file. Ansible itself shows the
+// arguments of modules at -vvv, and what these print (newer releases hide what was encrypted, but our own log does not go through them); passwords are nowhere at all.
+func TestVaultedValuesAreNotLogged(t *testing.T) {
+	const word, login, become = "canary-word-19c4", "canary-login-7d22", "canary-become-e05b"
+	// A result, as it is shown: the name of an item, indented JSON, or the text of a difference.
+	shown := regexp.MustCompile(`^(\w+: \[web1\] => |\s+"|\+` + word + `)`)
+	for _, v := range []env.Version{env.Versions[0], env.Versions[len(env.Versions)-1]} {
+		t.Run(v.Name, func(t *testing.T) {
+			t.Parallel() // it waits
+			l := env.New(t)
+			h := l.Host(t, env.HostOptions{Name: "web1", SSHD: []string{"PubkeyAuthentication=no"}, Boot: "echo plain:" + login + " | chpasswd; echo app:" + become + " | chpasswd"})
+			c := l.Controller(t, v, h)
+			c.Write(t, env.PlayDir+"/vaulted.yml", vaultedPlay, 0o644)
+			c.Write(t, env.PlayDir+"/show.sh", "#!/bin/sh\necho \"$1 $SECRET\"\n", 0o755)
+			c.Write(t, env.PlayDir+"/templates/word.j2", "{{ word }}\n"+strings.Repeat("nothing to hide\n", 5000), 0o644)
+			c.Write(t, env.PlayDir+"/vault", "open sesame\n", 0o600)
+			made := c.ExecAs(t, env.Operator, "ansible-vault", "encrypt_string", "--vault-password-file", env.PlayDir+"/vault",
+				word, login, become, "--name", "word", "--name", "ansible_password", "--name", "ansible_become_password")
+			if made.Code != 0 || strings.Count(made.Stdout, "!vault") != 3 {
+				t.Fatalf("ansible-vault: %+v", made)
+			}
+			c.Write(t, env.PlayDir+"/group_vars/all.yml", made.Stdout, 0o644)
+			c.InstallSpindle(t)
+			tree := make(chan string, 1)
+			r := c.Play(t, env.Play{
+				Strategy: "mitogen_linear", Playbook: "vaulted.yml", Args: []string{"-vvvv", "--vault-password-file", env.PlayDir + "/vault"},
+				Inventory: line(h, "ansible_user=plain ansible_become_method=su ansible_become_user=app"),
+				Env:       []string{"MITOGEN_LOG_LEVEL=IO", "ANSIBLE_LOG_PATH=/home/ops/ansible.log"},
+				Started: func() {
+					go func() {
+						last := ""
+						env.Poll(120*time.Second*env.Patience(), func() string {
+							for _, p := range h.Processes() {
+								if p.Matches("sleep 7.25") {
+									last = c.ExecAs(t, env.Operator, "spindle", "tree", "--json").Stdout
+									return ""
+								}
+							}
+							return "it does not run"
+						})
+						tree <- last
+					}()
+				},
+			})
+			if r.Code != 0 || !strings.Contains(r.Stdout, word) && !strings.Contains(r.Stdout, "$REDACTED$") {
+				t.Fatalf("play, or the word is not where Ansible shows it: %v", r)
+			}
+			state := <-tree
+			if !strings.Contains(state, "su:app") {
+				t.Errorf("nothing was shown about the tree: %s", state)
+			}
+			log := c.MustExec(t, "cat", "/home/ops/ansible.log")
+			if said, logged := strings.Contains(r.Stdout, "spindle: "), strings.Contains(r.Stderr, `"level":`); !said || !logged {
+				t.Errorf("nothing was shown about what we log: in the output %v, the multiplexer %v", said, logged)
+			}
+			tell := func(where, line, secret string) {
+				at := strings.Index(line, secret)
+				t.Errorf("%s: …%s…", where, line[max(0, at-160):min(len(line), at+80)])
+			}
+			prefix := regexp.MustCompile(`^[-0-9]+ [:,0-9]+ p=\d+ u=\w+ n=\w+ (INFO|WARNING|ERROR|DEBUG)?\|? ?`) // of a line in the log
+			for where, text := range map[string]string{"standard output": r.Stdout, "standard error": r.Stderr, "the log": log, "the tree": state} {
+				for line := range strings.Lines(text) {
+					for _, secret := range []string{login, become} {
+						if strings.Contains(line, secret) {
+							tell(where, line, secret)
+						}
+					}
+					rest := line[len(prefix.FindString(line)):]
+					if strings.Contains(line, word) && (strings.Contains(line, "spindle") || where == "standard error" || where == "the tree" || !shown.MatchString(rest)) {
+						tell(where, line, word)
+					}
+				}
+			}
+			for _, m := range []*env.Machine{c.Machine, h.Machine} {
+				o := m.Exec(t, "sh", "-c", fmt.Sprintf("grep -rl -e %s -e %s -e %s /home /root /tmp /var/tmp /var/log /run /dev/shm 2>/dev/null | grep -v -e ^/home/ops/ansible.log -e /record.jsonl", word, login, become))
+				if o.Stdout != "" {
+					t.Errorf("%s: it is in %s", m.Name, o.Stdout)
+				}
+			}
+			if left := h.Quiet(20*time.Second) + c.Quiet(20*time.Second); left != "" {
+				t.Error(left)
+			}
+		})
 	}
 }

@@ -66,7 +66,7 @@ func TestOvertimeIsOver(t *testing.T) {
 					// An ignored TERM is passed on to what is started.
 					program := fmt.Sprintf(`trap "" TERM; : >/tmp/began-%s$1; sleep %d & sleep %[2]d`, kind, number)
 					c.Write(t, env.PlayDir+"/"+kind+".sh", "#!/bin/sh\n"+program+"\n", 0o755)
-					become, limit := kind == "become", 2*env.Patience()
+					become, limit := kind == "become", 5*env.Patience()
 					if kind == "module" {
 						limit *= 2 // its code has to be there first
 					}

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -66,6 +67,8 @@ type deed struct {
 
 	records  []parity.Record
 	machines map[string]*env.Machine
+	ours     bool // every task went our way, and nobody has asked to keep files
+	jobs     bool // some of it was left to run for itself
 }
 
 // batchRun is one run of ansible-playbook: what both sides have in common.
@@ -154,6 +157,8 @@ func (b batchRun) perform(t *testing.T, pair env.Pair, by way) deed {
 		_ = os.WriteFile(name+".out", []byte(d.Run.Stdout), 0o644)
 		_ = os.WriteFile(name+".err", []byte(d.Run.Stderr), 0o644)
 	}
+	d.ours = by != stock && !b.staysStock(t, d.Run)
+	d.jobs = bytes.Contains(d.Run.Records, []byte(`"ansible_job_id"`))
 	for name, m := range w.machines {
 		d.Files[name] = filesOf(t, m, before)
 		d.Processes[name] = processesOf(m)
@@ -216,6 +221,75 @@ next:
 	return out
 }
 
+// otherWay are plays that name a strategy of Ansible's own, and keeps a run that does not remove its files.
+var (
+	otherWay = regexp.MustCompile(`(?m)^[- ]*(ansible\.builtin\.)?strategy: *['"]?(ansible\.builtin\.)?(linear|free|host_pinned|debug)\b`)
+	keeps    = regexp.MustCompile(`(?i)keep_remote_files`)
+)
+
+// staysStock says whether something of a run of ours went the stock way, or was told to keep its files.
+func (b batchRun) staysStock(t *testing.T, r env.Run) bool {
+	t.Helper()
+	settings := fmt.Sprint(b.settings.Env, b.settings.Config, b.settings.Args)
+	if strings.Contains(r.Stderr+r.Stdout, "[WARNING]: Spindle: ") || keeps.MatchString(settings) {
+		return true
+	}
+	for path := range strings.FieldsSeq(b.playbook) {
+		from := filepath.Join("../playbooks", path)
+		if b.beside != "" {
+			from = filepath.Join(b.beside, filepath.Base(path))
+		}
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if otherWay.Match(text) || keeps.Match(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// ofOurs are names of what agents make; base is the directory for temporary ones, or one above it.
+var (
+	ofOurs = regexp.MustCompile(`ansible[_-]mitogen|ansible-spindle|ansible-tmp-`)
+	base   = regexp.MustCompile(`/\.ansible(/tmp)?$`)
+)
+
+// leftOf lists what agents should have removed: what has a name of ours, and directories for temporary files that hold nothing. These stay where
+// a job had its own in them when the agent ended.
+func leftOf(files env.Files, jobs bool) []string {
+	var out []string
+	full := map[string]bool{}
+	for path := range files {
+		full[filepath.Dir(path)] = true
+	}
+	for path, f := range files {
+		if f.Kind != "gone" && (ofOurs.MatchString(path) || !jobs && f.Kind == "dir" && base.MatchString(path) && !full[path]) {
+			out = append(out, fmt.Sprintf("%s: %v", path, f))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// left is what is left of ours on a target some time after a run: jobs may go on for a while, and what they need is theirs.
+func left(t *testing.T, m *env.Machine, jobs bool) []string {
+	t.Helper()
+	var found []string
+	_ = env.Poll(15*time.Second*env.Patience(), func() string {
+		found = nil
+		for _, p := range m.Processes() {
+			if p.Matches("async_wrapper") {
+				return "a job"
+			}
+		}
+		found = leftOf(m.Files(t), jobs)
+		return strings.Join(found, "\n")
+	})
+	return found
+}
+
 // baseline is a stock run. While working on Spindle, SPINDLE_TEST_BASELINE names a directory in which they are kept from one test run to the
 // next, until the theme changes.
 func (b batchRun) baseline(t *testing.T, pair env.Pair, theme string) deed {
@@ -257,7 +331,8 @@ func processesOf(m *env.Machine) []string {
 }
 
 // compare lists all differences of two runs, grouped.
-func compare(want, got deed) parity.Report {
+func compare(t *testing.T, want, got deed) parity.Report {
+	t.Helper()
 	var r parity.Report
 	if want.Run.Hung || got.Run.Hung {
 		r.Add("end", fmt.Sprintf("stock hung: %v, ours hung: %v", want.Run.Hung, got.Run.Hung))
@@ -271,6 +346,11 @@ func compare(want, got deed) parity.Report {
 		r.Add("standard output", parity.Printed(want.Run.Stdout, got.Run.Stdout, parity.All())...)
 	}
 	r.Add("standard error", parity.Said(want.Run.Stderr, got.Run.Stderr, parity.All())...)
+	for _, name := range []string{"web1", "web2"} {
+		if m := got.machines[name]; m != nil && got.ours {
+			r.Add("left of ours on "+name, left(t, m, got.jobs)...)
+		}
+	}
 	for _, name := range []string{"controller", "web1", "web2"} {
 		r.Add("files of "+name, want.Files[name].Diff(got.Files[name])...)
 		// What ends by itself may take a moment, and longer on a machine with other things to do.

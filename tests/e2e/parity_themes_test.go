@@ -244,11 +244,11 @@ func batchIsTheSame(t *testing.T, pair env.Pair, b parity.Batch) []string {
 		by = byCallback
 	}
 	got := r.perform(t, pair, askedWay(t, by))
-	t.Logf("%s: stock %v, ours %v", parity.Counts(want.records), want.Run.Took.Round(time.Second/10), got.Run.Took.Round(time.Second/10))
+	t.Logf("%s: stock %v, ours %v, all of it our way: %v", parity.Counts(want.records), want.Run.Took.Round(time.Second/10), got.Run.Took.Round(time.Second/10), got.ours)
 	if fails := want.Run.Code != 0; fails != r.settings.Fails {
 		t.Errorf("stock's exit code is %d, which is not what the playbook says:\n%s", want.Run.Code, failures(want))
 	}
-	if d := compare(want, got); d.Len() > 0 {
+	if d := compare(t, want, got); d.Len() > 0 {
 		t.Errorf("%d differences:\n%s", d.Len(), d.String())
 	}
 	var used []string

@@ -73,7 +73,7 @@ func comparePlaybook(t *testing.T, pair env.Pair, strategy string, book parity.P
 		files += len(f)
 	}
 	fmt.Printf("ansible-core %s, Python %s, %s: stock took %v, ours %v, exit code %d\n", pair.Version.Name, pair.Python.Name, strategy, want.Run.Took.Round(time.Second/10), got.Run.Took.Round(time.Second/10), want.Run.Code)
-	if d := compare(want, got); d.Len() > 0 {
+	if d := compare(t, want, got); d.Len() > 0 {
 		fmt.Printf("%d differences (- stock, + ours):\n%s", d.Len(), d.String())
 		t.Fail()
 		return

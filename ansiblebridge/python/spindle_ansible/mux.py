@@ -159,7 +159,7 @@ class Multiplexer(object):
                 [binary, 'serve', '--socket', self.path, '--lifeline', str(theirs.fileno()),
                  '--log-level', 'debug' if log.level() <= 10 else 'info' if loud else 'error'],
                 pass_fds=[theirs.fileno()], start_new_session=True, stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=None if loud else self._messages)
+                stdout=subprocess.DEVNULL, stderr=2 if loud else self._messages)  # by its number: newer releases keep it from children
         except OSError as e:
             ours.close()
             remove_quietly(self._claim)
