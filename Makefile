@@ -76,7 +76,7 @@ unit: ## run the Go and Python tests, with the Pythons of all roots
 	tools/python-tests.sh $(PYTHON) $(CURDIR)/$(PYTHONS)/python*
 
 e2e: ## run the end-to-end tests: real Ansible, sshd and sudo
-	SPINDLE_TEST_ROOTS=$(ROOTS) SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle $(GO) test -tags e2e -p 1 -parallel $(AT_ONCE) -timeout 60m ./tests/...
+	SPINDLE_TEST_ROOTS=$(ROOTS) SPINDLE_TEST_BINARY=$(CURDIR)/bin/spindle $(GO) test -tags e2e -p 1 -parallel $(AT_ONCE) -timeout 75m ./tests/...
 
 parity: build ## compare Spindle with stock Ansible: PLAYBOOK=x.yml [VERSION=2.19|all] [WITH=3.9|all] [STRATEGY=mitogen_free|all] [WAY=callback] [INVENTORY=file] [ARGS='...']
 	@[ -n "$(PLAYBOOK)" ] || { echo "which playbook? make parity PLAYBOOK=path/to/any.yml; what there is for it: docs/development.md" >&2; exit 2; }
