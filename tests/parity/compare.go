@@ -143,6 +143,9 @@ func Announced(want, got []Record) []string {
 		rs = slices.Clone(Of(rs, ""))
 		for i, r := range rs {
 			rs[i].Play, rs[i].Action = r.Playbook+": "+r.Play, strings.TrimPrefix(r.Action, "mitogen_")
+			if r.Action == "mitogen" { // linear by another name
+				rs[i].Action = "linear"
+			}
 		}
 		if !ordered {
 			slices.SortStableFunc(rs, func(a, b Record) int { return strings.Compare(a.identity(), b.identity()) })
