@@ -7,6 +7,7 @@
 import sys
 sys.path[:] = [p for p in sys.path if p]
 import errno
+import fcntl
 import os
 import signal
 try:
@@ -158,6 +159,10 @@ def become():
 # Behind the fork, inside.
 def run():
     try:
+        # Python comes to its handlers between two steps of its own: what came behind the last one would be lost.
+        for number in PASSED_ON + (signal.SIGCHLD,):
+            if signal.getsignal(number) in (pass_on, heard):
+                signal.signal(number, signal.SIG_DFL)
         become()
         for name in ("SIGPIPE", "SIGXFSZ"):
             # Python ignores them, and what is ignored stays so.
@@ -183,14 +188,32 @@ def pass_on(number, frame):
         pass
 
 
+# A pipe with a byte for each signal. A wait for the child itself would sleep through one that came just before it: Python
+# comes to its handlers between two steps of its own.
+def bell():
+    r, w = os.pipe()
+    for fd in (r, w):
+        fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
+    fcntl.fcntl(w, fcntl.F_SETFL, fcntl.fcntl(w, fcntl.F_GETFL) | os.O_NONBLOCK)
+    signal.set_wakeup_fd(w)
+    signal.signal(signal.SIGCHLD, heard)
+    return r
+
+
+def heard(number, frame):
+    pass
+
+
 # Behind the fork, outside: streams are the child's alone, and our end is like its end.
 def stand_by():
     for fd in (0, 1, 2):
         os.close(fd)
     while True:
-        try:
-            status = os.waitpid(child, 0)[1]
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
             break
+        try:
+            os.read(rung, 512)
         except OSError as e:
             if e.errno != errno.EINTR:
                 os._exit(1)
@@ -214,6 +237,7 @@ try:
     for number in PASSED_ON:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, pass_on)
+    rung = bell()
     child = os.fork()
 except OSError as e:
     fail("cannot enter the container of process %s: %s." % (pid, e.strerror))
