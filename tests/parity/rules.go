@@ -52,6 +52,8 @@ var Chosen = []Rule{
 	{Doc: "Temporary directories", Why: "the stock path without pipelining gives a module a directory; where it has none it makes one", Task: `.*/ get_url / .*`, Path: `(results\.\d+\.)?src`, From: `(/[\w.-]+)+/\.ansible/tmp/ansible-moduletmp[\w.-]*/`, To: `/TMP/`},
 	{Doc: "Becoming an ordinary user", Why: "the stock path warns of a temporary directory that it had to make; the agent has made it before", Path: `(.*\.)?warnings`, From: `^Module remote_tmp .* did not exist and was created with a mode of 0700`, Gone: true},
 	{Doc: "Becoming an ordinary user", Why: "the same", From: `^\[WARNING\]: Module remote_tmp .* did not exist and was created with a mode of 0700.*`, To: ``},
+	{Doc: "Becoming an ordinary user", Why: "the same, of one that it may not enter; the agent has one that it may", Path: `(.*\.)?warnings`, From: `^Unable to use .* as temporary directory, fa(il|ll)ing back to system.*`, Gone: true},
+	{Doc: "Becoming an ordinary user", Why: "the same", From: `^\[WARNING\]: Unable to use .* as temporary directory, fa(il|ll)ing back to system.*`, To: ``},
 	{Doc: "Becoming an ordinary user", Why: "who may not enter the directory of the login account starts at home, and not in a temporary directory", Path: `stdout(_lines\.0)?`, From: `^(/home/\w+)/\.ansible/tmp/ansible-moduletmp\b`, To: `$1`},
 	{Doc: "Becoming an ordinary user", Why: "2.10 copies by way of a file with ACLs, whose mask takes the place of the group's bits", Path: `(stat\.)?mode`, From: `^0604$`, To: `0644`},
 	{Doc: "Becoming an ordinary user", Why: "the same", Path: `stdout(_lines\.0)?|msg\.0`, From: `^-rw----r--`, To: `-rw-r--r--`},
