@@ -59,7 +59,7 @@ func (s *connections) ask(ctx actor.Context, message any) {
 	case *Retire:
 		hops = m.Hops
 	case *Ticket:
-		hops = m.Hops
+		hops, dials = m.Hops, true
 	}
 	if words := s.unresolved(ctx, hops, dials); words != "" {
 		q := s.unread[words]
@@ -84,7 +84,7 @@ func (s *connections) take(ctx actor.Context, reply *actors.Reply, message any) 
 
 // unresolved returns the digest of settings that are being resolved, and begins with that if nobody has. It is empty if there is nothing to
 // wait for: what is wrong with settings is told by who uses them. Who dials if there is no connection goes by what is configured now; who ends one
-// means what has been made.
+// means what has been made. A ticket is for somebody who dials.
 func (s *connections) unresolved(ctx actor.Context, hops []HopRequest, dials bool) string {
 	if len(hops) == 0 || s.cfg.Factories[hops[0].Method] == nil {
 		return ""

@@ -112,6 +112,36 @@ func TestMeaningsMayChange(t *testing.T) {
 	})
 }
 
+// A ticket is for somebody who dials: where nothing stands any more, the name means what it means now.
+func TestTicketsGoByWhatNamesMeanNow(t *testing.T) {
+	inLab(t, func(l *lab) {
+		gate, cut := make(chan struct{}), make(chan struct{})
+		close(gate)
+		meanings := map[string]string{"ssh:b": "web1", "ssh:web1": "web1", "ssh:web2": "web2"}
+		l.wrap = func(name string, d *treetest.Dialer) transports.Dialer {
+			return alias{Dialer: d, means: meanings[name], gate: gate, asked: new(atomic.Int64)}
+		}
+		for _, name := range []string{"ssh:web1", "ssh:web2"} {
+			l.host(name, treetest.UntilGone)
+		}
+		l.host("ssh:b", func(f *treetest.FarEnd) {
+			go func() { <-cut; _ = f.Conn.Close() }()
+			treetest.UntilGone(f)
+		})
+		a := l.Probe("a")
+		l.acquire(a, false, "ssh:b")
+		meanings["ssh:b"] = "web2"
+		close(cut) // nobody has reset it
+		time.Sleep(time.Second)
+		a.Request(l.conns, &Ticket{Key: 1, Hops: stack("ssh:b")})
+		a.Request(l.conns, &Acquire{Key: 2, Ticket: actorstest.Expect[*TicketMade](a).Ticket})
+		got := actorstest.Expect[*Acquired](a).Target.Name
+		if web1, web2 := l.acquire(a, false, "ssh:web1").Target.Name, l.acquire(a, false, "ssh:web2").Target.Name; got != web2 || got == web1 {
+			t.Errorf("the ticket leads to %s; web1 is %s, web2 is %s", got, web1, web2)
+		}
+	})
+}
+
 // Who goes away while settings are looked up has nothing set up for it.
 func TestForgottenWhileResolving(t *testing.T) {
 	inAliases(t, func(l *lab, gate chan struct{}, _ *atomic.Int64) {

@@ -254,11 +254,22 @@ func TestControlPath(t *testing.T) {
 }
 
 // TestControlPathAfterReset resets a host in the worker of one task; those of later tasks log in anew, as with stock Ansible, where the shared connection
-// takes nothing more.
+// takes nothing more. Who has opened it does not matter: it may have been our own ssh, by what the user has set.
 func TestControlPathAfterReset(t *testing.T) {
 	const socket = "/home/ops/cp.sock"
-	c, h := one(t, env.Versions[0])
-	c.Write(t, env.PlayDir+"/reset.yml", `
+	for name, set := range map[string]struct {
+		vars, config string
+		ours         bool
+	}{
+		"variable":       {vars: "ansible_control_path=" + socket},
+		"ssh_config":     {config: "Host *\n\tControlPath " + socket + "\n"},
+		"our arguments":  {ours: true, vars: `ansible_ssh_args="-o ControlMaster=auto -o ControlPersist=60s -o ControlPath=` + socket + `"`},
+		"our ssh_config": {ours: true, config: "Host *\n\tControlMaster auto\n\tControlPersist 60s\n\tControlPath " + socket + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, h := one(t, env.Versions[0])
+			c.Write(t, "/home/ops/.ssh/config", set.config, 0o600)
+			c.Write(t, env.PlayDir+"/reset.yml", `
 - hosts: all
   gather_facts: false
   tasks:
@@ -276,18 +287,22 @@ func TestControlPathAfterReset(t *testing.T) {
       register: again
       failed_when: again.stdout_lines != after.stdout_lines
 `, 0o644)
-	if o := c.ExecAs(t, env.Operator, "sh", "-c", "ssh -o ControlMaster=yes -o ControlPersist=yes -o ControlPath="+socket+" -f -N deploy@"+h.Addr+" >/dev/null 2>&1"); o.Code != 0 {
-		t.Fatalf("the master does not start: %+v", o)
-	}
-	r := c.Play(t, env.Play{Strategy: "mitogen_linear", Playbook: "reset.yml", Inventory: line(h, "ansible_control_path="+socket)})
-	if n := strings.Count(h.Log(), "Accepted publickey"); r.Code != 0 || r.Hung || n != 2 {
-		t.Errorf("%d connections: %v", n, r)
-	}
-	if o := c.ExecAs(t, env.Operator, "ssh", "-o", "ControlPath="+socket, "-O", "exit", "deploy@"+h.Addr); o.Code != 0 {
-		t.Errorf("the master does not end: %+v", o)
-	}
-	if left := c.Quiet(10*time.Second) + h.Quiet(10*time.Second); left != "" {
-		t.Error(left)
+			if !set.ours {
+				if o := c.ExecAs(t, env.Operator, "sh", "-c", "ssh -o ControlMaster=yes -o ControlPersist=yes -o ControlPath="+socket+" -f -N deploy@"+h.Addr+" >/dev/null 2>&1"); o.Code != 0 {
+					t.Fatalf("the master does not start: %+v", o)
+				}
+			}
+			r := c.Play(t, env.Play{Strategy: "mitogen_linear", Playbook: "reset.yml", Inventory: line(h, set.vars)})
+			if n := strings.Count(h.Log(), "Accepted publickey"); r.Code != 0 || r.Hung || n != 2 {
+				t.Errorf("%d connections: %v", n, r)
+			}
+			if o := c.ExecAs(t, env.Operator, "ssh", "-o", "ControlPath="+socket, "-O", "exit", "deploy@"+h.Addr); o.Code != 0 {
+				t.Errorf("the master does not end: %+v", o)
+			}
+			if left := c.Quiet(10*time.Second) + h.Quiet(10*time.Second); left != "" {
+				t.Error(left)
+			}
+		})
 	}
 }
 

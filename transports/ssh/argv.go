@@ -57,6 +57,9 @@ func (s *settings) optionsWith(strict bool) []string {
 	case acceptHostKeys:
 		set("StrictHostKeyChecking", "accept-new")
 	}
+	if s.unshared {
+		set("ControlPath", "none")
+	}
 	return append(a, s.sshArgs...)
 }
 

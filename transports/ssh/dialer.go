@@ -29,6 +29,7 @@ func NewFactory() transports.Factory {
 		if err != nil {
 			return nil, err
 		}
+		s.unshared = masters.isUnshared(s.sharing())
 		return &Dialer{settings: s, resolver: resolver, known: known, masters: masters}, nil
 	}
 }

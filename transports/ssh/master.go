@@ -16,12 +16,15 @@ import (
 
 // masters is what is known of the connections that others have opened. All dialers of a factory share it.
 type masters struct {
-	mu     sync.Mutex
-	left   map[string]bool      // not to be used any more: what their settings say, and their sockets
-	silent map[string]time.Time // sockets that nobody answered at, and when
+	mu       sync.Mutex
+	left     map[string]bool      // not to be used any more: what their settings say, and their sockets
+	unshared map[string]bool      // the settings of those that ssh_args or ssh_config have a ControlPath for, which is not to be used any more
+	silent   map[string]time.Time // sockets that nobody answered at, and when
 }
 
-func newMasters() *masters { return &masters{left: map[string]bool{}, silent: map[string]time.Time{}} }
+func newMasters() *masters {
+	return &masters{left: map[string]bool{}, unshared: map[string]bool{}, silent: map[string]time.Time{}}
+}
 
 const (
 	// masterAnswers is how long somebody has to answer at a socket.
@@ -46,9 +49,15 @@ func (d *Dialer) master(ctx context.Context) string {
 
 var _ transports.Sharer = (*Dialer)(nil)
 
-// Unshare has the host be logged in to from now on, and not reached by a connection that somebody has opened before.
+// Unshare has the host be logged in to from now on, and not reached by a connection that somebody has opened before: be that ourselves, whose ssh
+// may leave one behind by the user's own ControlMaster and ControlPersist. Dialers that were made before go on as they are.
 func (d *Dialer) Unshare() {
 	s := d.settings
+	if c := d.resolver.recall(s.sshPath, s.options(), s.hostname); c == nil || c.set("controlpath") {
+		d.masters.mu.Lock()
+		d.masters.unshared[s.sharing()] = true
+		d.masters.mu.Unlock()
+	}
 	if s.controlPath == "" {
 		return
 	}
@@ -106,10 +115,14 @@ func (d *Dialer) masterPath(ctx context.Context) string {
 	return c.one("controlpath")
 }
 
-func (m *masters) isLeft(name string) bool {
+func (m *masters) isLeft(name string) bool { return m.has(m.left, name) }
+
+func (m *masters) isUnshared(name string) bool { return m.has(m.unshared, name) }
+
+func (m *masters) has(set map[string]bool, name string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.left[name]
+	return set[name]
 }
 
 // answers says whether somebody is at a socket and speaks. The socket may be older than whoever made it, and who made it may have stopped: ssh would wait

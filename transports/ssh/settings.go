@@ -58,6 +58,7 @@ type settings struct {
 	sshArgs           []string
 	sshPath           string
 	controlPath       string // where a connection may be that somebody has opened already; may be empty
+	unshared          bool   // a ControlPath of ssh_args or ssh_config does not count any more
 	debugLevel        int
 	prefer            string
 	tunnel            bool
