@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -166,12 +164,11 @@ func getScript(src string) string {
 }
 
 func getBare(ctx context.Context, way transports.Shell, m *Get) wire.Result {
-	tmp, err := os.CreateTemp(filepath.Dir(m.Dest), ".ansible_mitogen_transfer-*.tmp")
+	to, err := openLanding(m.Dest)
 	if err != nil {
 		return fileError(err)
 	}
-	defer os.Remove(tmp.Name()) // whatever happens: where it was renamed, nothing has that name any more
-	defer tmp.Close()
+	defer to.close()
 	link, err := way.Run(ctx, transports.Line{Text: posix(getScript(m.Src))})
 	if err != nil {
 		return failed(err)
@@ -184,7 +181,7 @@ func getBare(ctx context.Context, way transports.Shell, m *Get) wire.Result {
 	if side := link.Side(); side != nil {
 		aside.Go(func() { said.read(side) })
 	}
-	land := &headed{to: tmp}
+	land := &headed{to: to}
 	if _, err := io.Copy(land, link); err != nil {
 		if land.err != nil {
 			return fileError(land.err)
@@ -202,7 +199,7 @@ func getBare(ctx context.Context, way transports.Shell, m *Get) wire.Result {
 	if r.Status != wire.StatusOK {
 		return r
 	}
-	if err := land.finish(tmp, m.Dest); err != nil {
+	if err := to.keep(land.facts()); err != nil {
 		return fileError(err)
 	}
 	return r
@@ -210,7 +207,7 @@ func getBare(ctx context.Context, way transports.Shell, m *Get) wire.Result {
 
 // headed takes a line of facts, and writes what follows to a file.
 type headed struct {
-	to   io.Writer
+	to   *landing
 	head []byte
 	done bool
 	last []byte // the end of what came
@@ -233,6 +230,9 @@ func (h *headed) Write(b []byte) (int, error) {
 			return n, nil
 		}
 		h.done, b = true, []byte(rest)
+		if h.err = h.to.begin(); h.err != nil {
+			return 0, h.err
+		}
 	}
 	if _, h.err = h.to.Write(b); h.err != nil {
 		return 0, h.err
@@ -240,25 +240,13 @@ func (h *headed) Write(b []byte) (int, error) {
 	return n, nil
 }
 
-// finish gives the file its mode, times and name.
-func (h *headed) finish(tmp *os.File, dest string) error {
-	if err := tmp.Close(); err != nil {
-		return err
+// facts are the file's mode and times; nil where there is no stat to tell them.
+func (h *headed) facts() *getHead {
+	var f getHead
+	if n, err := fmt.Sscanf(string(h.head), "%o %g %g", &f.Mode, &f.MTime, &f.ATime); err != nil || n != 3 {
+		return nil
 	}
-	if facts := strings.Fields(string(h.head)); len(facts) == 3 {
-		mode, err1 := strconv.ParseUint(facts[0], 8, 32)
-		mtime, err2 := strconv.ParseInt(facts[1], 10, 64)
-		atime, err3 := strconv.ParseInt(facts[2], 10, 64)
-		if errors.Join(err1, err2, err3) == nil {
-			if err := os.Chmod(tmp.Name(), os.FileMode(mode&0o777|0o600)); err != nil {
-				return err
-			}
-			if err := os.Chtimes(tmp.Name(), time.Unix(atime, 0), time.Unix(mtime, 0)); err != nil {
-				return err
-			}
-		}
-	}
-	return os.Rename(tmp.Name(), dest)
+	return &f
 }
 
 // wordsMax is how much is kept of what a copy's shell complains about.

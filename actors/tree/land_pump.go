@@ -184,19 +184,23 @@ func (l *landing) begin() error {
 }
 
 // keep makes a hidden file the destination; one that was there before stays what it was, but for the content. The account that runs Ansible
-// has to read what it has fetched, and to write it the next time, whatever the original's mode is.
+// has to read what it has fetched, and to write it the next time, whatever the original's mode is. That may not be known.
 func (l *landing) keep(head *getHead) error {
 	if !l.hidden {
 		return l.Close()
 	}
-	if err := l.Chmod(os.FileMode(head.Mode&0o777 | 0o600)); err != nil {
-		return err
+	if head != nil {
+		if err := l.Chmod(os.FileMode(head.Mode&0o777 | 0o600)); err != nil {
+			return err
+		}
 	}
 	if err := l.Close(); err != nil {
 		return err
 	}
-	if err := os.Chtimes(l.Name(), when(head.ATime), when(head.MTime)); err != nil {
-		return err
+	if head != nil {
+		if err := os.Chtimes(l.Name(), when(head.ATime), when(head.MTime)); err != nil {
+			return err
+		}
 	}
 	return os.Rename(l.Name(), l.dest)
 }

@@ -291,6 +291,16 @@ func TestBareHopCopiesFiles(t *testing.T) {
 			t.Errorf("what a link leads to has %d bytes", len(got))
 		}
 
+		// What is no file is not replaced by one.
+		if err := os.Symlink("/dev/null", at("null")); err != nil {
+			t.Fatal(err)
+		}
+		b.say(sh, &Get{Key: 2, Src: at("src"), Dest: at("null")})
+		expect[*Done](b)
+		if to, err := os.Readlink(at("null")); to != "/dev/null" {
+			t.Errorf("what leads to a device is %q after a file was written there, %v", to, err)
+		}
+
 		for _, tt := range []struct {
 			name  string
 			m     any
