@@ -38,6 +38,8 @@ out = sys.stdout
 
 def main():
     log.write('text')
+    inner = gzip.open('inner', 'wb')
+    inner.write(b'text')
     for one in (binary, packed, listed[1], named[1], logger.log):
         one.write(b'text')
     `+end+`
@@ -46,7 +48,7 @@ if __name__ == '__main__':
     main()
 `)
 			r.module(cl, false, nil)
-			if got := r.shell("cd " + dir + "; cat global binary listed named logger; gzip -dc <packed"); got != strings.Repeat("text", 6) {
+			if got := r.shell("cd " + dir + "; cat global binary listed named logger; gzip -dc <packed; gzip -dc <inner"); got != strings.Repeat("text", 7) {
 				t.Errorf("%s: %q", how, got)
 			}
 		}

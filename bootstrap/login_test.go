@@ -1,8 +1,12 @@
 package bootstrap
 
 import (
+	"encoding/binary"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -185,6 +189,67 @@ func TestHomes(t *testing.T) {
 			if r.facts["encoding"] != strings.TrimSpace(encoding) {
 				t.Errorf("encoding: %v, want %s", r.facts["encoding"], encoding)
 			}
+		}
+	})
+}
+
+// The zone is the one that the machine has now, also where a variable names the file, whose text stays the same.
+func TestZonesOfFiles(t *testing.T) {
+	zone := func(name string, offset int32) []byte { // RFC 8536: a zone without changes
+		data := append([]byte("TZif"), make([]byte, 16+4*4)...)
+		for _, n := range []any{int32(1), int32(len(name) + 1), offset, []byte{0, 0}, []byte(name + "\x00")} {
+			data, _ = binary.Append(data, binary.BigEndian, n)
+		}
+		return data
+	}
+	each(t, func(t *testing.T, tg target) {
+		file := filepath.Join("/", tg.root, "/tmp/spindle-zone-"+nonce())
+		t.Cleanup(func() { os.Remove(file) })
+		tg.wrap = []string{"env", "TZ=:" + strings.TrimPrefix(file, tg.root)}
+		if err := os.WriteFile(file, zone("AAA", 3600), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r := boot(t, tg)
+		cl := r.of(controllers[0], controllers[2]).modules(t)["ping"].with("zone", "import sys, time\nprint(time.strftime('%Z %H', time.localtime(0)))\nsys.exit(0)\n")
+		for _, want := range []string{"AAA 01\n", "BBB 02\n"} {
+			if res, _ := r.module(cl, false, nil); res.Out != want {
+				t.Errorf("got %+v, want %q", res, want)
+			}
+			if err := errors.Join(os.Remove(file), os.WriteFile(file, zone("BBB", 7200), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// What a module loads has to go with what the agent has loaded.
+func TestLibrariesThatAreReplaced(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		if os.Geteuid() != 0 {
+			t.Skip("mounting needs root")
+		}
+		tg.wrap = []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", `mount -t proc proc "$1/proc" && shift && exec "$@"`, "sh", filepath.Join("/", tg.root)}
+		r := boot(t, tg)
+		r.module(r.of(controllers[0], controllers[2]).modules(t)["ping"], false, nil)
+		if got := r.fresh("echo first"); got.Out != "first\n" {
+			t.Fatalf("%+v", got)
+		}
+		maps, err := os.ReadFile("/proc/" + itoa(r.pid) + "/maps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		library := regexp.MustCompile(`/\S*/libcrypto\.so\S*`).FindString(string(maps))
+		if library == "" {
+			t.Skip("this Python has OpenSSL inside")
+		}
+		library = filepath.Join("/", tg.root, strings.TrimPrefix(library, tg.root))
+		another := filepath.Join(t.TempDir(), "libcrypto.so")
+		script := `cp "$1" "$2" && mount --bind "$2" "$1"`
+		if out, err := exec.Command("nsenter", "-t", itoa(r.pid), "-m", "sh", "-c", script, "sh", library, another).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if got := r.fresh("echo second"); got.Status != wire.StatusStale {
+			t.Errorf("%+v, want another agent", got)
 		}
 	})
 }

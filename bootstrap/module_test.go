@@ -155,6 +155,11 @@ func TestModuleEnds(t *testing.T) {
 			{"traceback", "def f():\n    raise KeyboardInterrupt('boom')\nf()", 1, "", "modules/t.py\", line 2, in f\n    raise KeyboardInterrupt('boom')"},
 			{"class", "class Own(KeyboardInterrupt):\n    pass\ntry:\n    {}['first']\nexcept KeyError:\n    raise Own('boom')", 1, "", "\nOwn: boom\n"},
 			{"hook", "import sys\ndef hook(*args):\n    sys.stdout.write('hooked'); sys.exit(3)\nsys.excepthook = hook\nraise KeyboardInterrupt('boom')", 3, "hooked", ""},
+			{"hook that fails", "import sys\nprint('x')\ndef hook(*args):\n    raise ValueError('in hook')\nsys.excepthook = hook\nraise SystemError('boom')", 1, "x\n", "ValueError: in hook\n\nOriginal exception was:\nTraceback (most recent call last):\n"},
+			{"nowhere to complain", "import sys\nprint('x')\nsys.stderr.close()\nsys.exit('text')", 1, "x\n", ""},
+			{"nowhere to complain of a fault", "import sys\nprint('x')\nsys.stderr.close()\nraise KeyboardInterrupt('boom')", 1, "x\n", ""},
+			{"suggestion", "module = 1\nmodul", 1, "", "NameError: name 'modul' is not defined"},
+			{"atexit ends", "import sys, atexit\ndef bye():\n    sys.exit(5)\natexit.register(bye)\nsys.exit(3)", 3, "", ""},
 			{"no exit", "print('x')", 1, map[bool]string{true: `{"msg": "New-style module did not handle its own exit", "failed": true}`, false: "New-style module did not handle its own exit"}[legacy], ""},
 			{"syntax", "x = = 1", 1, "", "SyntaxError"},
 			{"atexit", "import sys, atexit\ndef bye():\n    sys.stdout.write('bye')\natexit.register(bye)\nsys.exit(0)", 0, "bye", ""},
@@ -170,8 +175,23 @@ func TestModuleEnds(t *testing.T) {
 				if _, err := fmt.Sscanf(r.version, "%d.%d", &major, &minor); err != nil {
 					t.Fatal(err)
 				}
-				if tc.name == "class" && 100*major+minor < 311 {
+				if tc.name == "class" && 100*major+minor < 311 { // older ones name the module, too
 					tc.err = "\n__main__.Own: boom\n"
+				}
+				version := 100*major + minor
+				switch {
+				case strings.Contains(tc.source, "raise KeyboardInterrupt") && tc.name != "hook" && version >= 308:
+					tc.rc = 130
+				case tc.name == "hook that fails" && !legacy: // 2.19 lets the hook know of no Exception
+					tc.out, tc.err = "boom", ""
+				case tc.name == "suggestion" && !legacy:
+					tc.out, tc.err = "name 'modul' is not defined", ""
+				case tc.name == "suggestion" && version >= 310:
+					tc.err += ". Did you mean: 'module'?\n"
+				case tc.name == "atexit ends" && version < 300:
+					tc.rc = 5
+				case tc.name == "atexit ends" && version >= 310:
+					tc.err = "SystemExit: 5\n" // which says what it ignores
 				}
 				if tc.name == "syntax" && !legacy {
 					tc.out, tc.err = "SyntaxError", ""

@@ -6,7 +6,7 @@ def fork(link, fds, control, task, wait=None):
     pid = os.fork()
     if pid:
         return pid
-    code = 255
+    code, box = 255, Box((link.warden, control))
     try:
         signal.set_wakeup_fd(-1)
         for number, handler in link.signals:
@@ -24,18 +24,17 @@ def fork(link, fds, control, task, wait=None):
         for target, fd in enumerate(fds):
             if fd is not None:
                 os.dup2(fd, target)
-        books = (link.warden, control)
         for fd in HELD:
-            if fd not in books and fd != wait:
+            if fd not in box.books and fd != wait:
                 os.close(fd)
         try:
-            code = task(Box(books)) or 0
+            code = task(box) or 0
         except Failure as e:
-            record(control, b'E' + dumps([e.status, e.number, e.words]).encode())
+            box.fail([e.status, e.number, e.words])
     except SystemExit as e:
         code = e.code
     except BaseException:
-        record(control, b'E' + dumps([STATUS_FAULT, 0, caught()]).encode())
+        box.fail([STATUS_FAULT, 0, caught()])
     finally:
         os._exit(code)
 
@@ -57,7 +56,15 @@ def enter(meta, link):
             environ.pop(name, None)
         else:
             environ[name] = wire_bytes(value)
-    time.tzset()  # also if no variable says another one now: the zone of the machine may be another one
+    # Also if no variable says another one now: the zone of the machine may be another one. The C library looks at it if the variable's text is new.
+    zone = environ.get(b'TZ')
+    environ[b'TZ'] = b'UTC0'
+    time.tzset()
+    if zone is None:
+        del environ[b'TZ']
+    else:
+        environ[b'TZ'] = zone
+    time.tzset()
     if sys.version_info < (3, 7) and 'random' in sys.modules:
         sys.modules['random'].seed()  # as later releases do in each fork
     if meta.get('umask') is not None:

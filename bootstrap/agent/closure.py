@@ -273,6 +273,7 @@ class Zygote(object):
         self.warmed = None  # {path: digest} of what is imported
         self.fitting = {}  # whether that is what a closure has
         self.optional = None  # what basic.py could have found
+        self.libraries = ()  # those that it has brought along, with their versions
         self.trouble = None
 
     def install(self):
@@ -295,6 +296,7 @@ class Zygote(object):
                     except Exception:
                         pass  # it is the module's to complain
                     yield
+            flush()
             self.ready.add(closure)
 
     def warm(self, files):
@@ -320,12 +322,18 @@ class Zygote(object):
             self.warmed = dict(
                 (found[0], files[found[0]]) for found in [self.finder.locate(n) for n in list(sys.modules)] if found)
             self.fitting = {}
+            self.libraries = [(path, version(path)) for path in libraries()]
             settle()
+            flush()
             freeze()
 
     def outdated(self):
         """Whether what is imported already would have found something else by now."""
         return self.optional not in (None, optional())
+
+    def relinked(self):
+        """Whether another version of a library is there than what this process has, which its other parts may not go with."""
+        return [1 for path, before in self.libraries if version(path) != before]
 
     def purge(self):
         for name in list(sys.modules):
@@ -353,6 +361,21 @@ class Zygote(object):
         if _WIRE_PY3:  # a place that was not there is looked at no more, though it may have come
             for place in [p for p, finder in sys.path_importer_cache.items() if finder is None and os.path.isdir(p)]:
                 del sys.path_importer_cache[place]
+
+
+def libraries():
+    """The files of the libraries that this process has."""
+    lines = [line.split(None, 5)[-1] for line in contents(b'/proc/self/maps').split(b'\n') if b'.so' in line]
+    return sorted(set([path for path in lines if path[:1] == b'/' and path[-10:] != b' (deleted)']))
+
+
+def flush():
+    """What was said here is nobody's, and no child is to say it again."""
+    for stream in sys.stdout, sys.stderr:
+        try:
+            stream.flush()
+        except Exception:
+            pass
 
 
 def optional():

@@ -251,7 +251,7 @@ class Link(object):
         self.facts['agent'] = self.digest
         self.facts['utf8_mode'] = mode = getattr(sys.flags, 'utf8_mode', None)
         self.facts['coerces'] = bool(mode == 0 and (environ.get(b'LC_ALL') or self.language.coerce('C')))
-        self.login = Login(self.facts, settings.get('watch') or 0, self.zygote.outdated)
+        self.login = Login(self.facts, settings.get('watch') or 0, self.zygote)
         self.home = os.path.join(self.facts['tmp'] or b'/tmp', b'ansible-spindle-%d-%s' % (
             os.getpid(), b''.join([b'%02x' % n for n in bytearray(os.urandom(6))])))
         self.send(HELLO, 0, (PROTO, 'agent', os.getpid(), VERSION), dumps(self.facts).encode())

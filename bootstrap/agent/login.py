@@ -67,8 +67,8 @@ class Stale(Failure):
 class Login(object):
     """The state of these files when the agent was started. watch: 0 nothing, 1 the account's own record, 2 all."""
 
-    def __init__(self, facts, watch, others):
-        self.others = others  # whether Python would import something now that it has not found before
+    def __init__(self, facts, watch, zygote):
+        self.zygote = zygote
         self.user = wire_bytes(facts['user'])
         names = LOGIN_FILES if watch > 1 else SHELL_FILES if watch else ()
         self.watched = [self.path(name, facts) for name in names]
@@ -107,12 +107,12 @@ class Login(object):
         return ([stamp(p) for p in self.watched] != watched
                 or [entries(p) for p in self.directories] != directories
                 or [stamp(p) for p in self.databases] != databases and self.record() != record
-                or [version(p) for p in self.process] != process
+                or [version(p) for p in self.process] != process or self.zygote.relinked()
                 or any(self.adds(path, *before) for path, before in zip(self.sites, sites)))
 
     def adds(self, path, when, before):
         """Whether Python would find other places there now to import from: a directory that was not there, or what its .pth files name."""
-        return stamp(path) != when and (additions(path) != before or self.others()) or [(n, stamp(n)) for n, _ in before or ()] != (before or [])
+        return stamp(path) != when and (additions(path) != before or self.zygote.outdated()) or [(n, stamp(n)) for n, _ in before or ()] != (before or [])
 
     def renew(self):
         """Takes over what was changed in the files of variables: as a login would, but for what was set by others."""

@@ -109,32 +109,57 @@ def exit_status(e):
         return 0
     if isinstance(code, _WIRE_INTS):
         return code
-    sys.stderr.write('%s\n' % (code,))
+    try:
+        sys.stderr.write('%s\n' % (code,))
+    except Exception:  # it is closed, say
+        pass
     return 1
 
 
 def complain():
     """Prints the traceback of what nobody has caught, with lines of source, and without our own frames; returns the exit status."""
     kind, value, trace = sys.exc_info()
-    if sys.excepthook is not sys.__excepthook__:
-        try:
-            sys.excepthook(kind, value, trace)
-        except SystemExit as e:  # the file module of some releases answers in its hook, and so ends there
-            return exit_status(e)
-        return 1
+    code = 130 if kind is KeyboardInterrupt and sys.version_info >= (3, 8) else 1  # later ones end by the signal
+    try:
+        if sys.excepthook is not sys.__excepthook__:
+            try:
+                sys.excepthook(kind, value, trace)
+                return code
+            except SystemExit as e:  # the file module of some releases answers in its hook, and so ends there
+                return exit_status(e)
+            except BaseException:
+                sys.stderr.write('Error in sys.excepthook:\n')
+                tell(*sys.exc_info())
+                sys.stderr.write('\nOriginal exception was:\n')
+        tell(kind, value, trace)
+    except Exception:  # nobody can be told
+        pass
+    return code
+
+
+def tell(kind, value, trace):
+    """Prints a traceback without our own frames, in the words of this Python."""
     while trace.tb_next and trace.tb_frame.f_globals is globals():
         trace = trace.tb_next
     import traceback
-    if sys.version_info >= (3, 11):
-        traceback.print_exception(kind, value, trace)
-        return 1
-    # Older ones name the class otherwise than this library of theirs: with its module.
+    if sys.version_info >= (3, 12) or sys.version_info >= (3, 11) and not issubclass(kind, (NameError, AttributeError)):
+        return traceback.print_exception(kind, value, trace)
+    # This library of older ones names the class otherwise than they do, without its module, and knows no suggestions, which take a trace.
+    # They print no source that is in no file.
     lines = traceback.format_exception(kind, value, trace)
-    sys.stderr.write(''.join(lines[:-len(traceback.format_exception_only(kind, value))]))
-    if _WIRE_PY3:
-        value.__cause__ = value.__context__ = value.__traceback__ = None
-    sys.__excepthook__(kind, value, None)
-    return 1
+    last = traceback.format_exception_only(kind, value)
+    sys.stderr.write(''.join(lines[:-len(last)]))
+    if not _WIRE_PY3:
+        return sys.__excepthook__(kind, value, None)
+    import io
+    value.__cause__ = value.__context__ = None
+    said, sys.stderr = sys.stderr, io.StringIO()
+    try:
+        sys.__excepthook__(kind, value, trace)
+        lines = sys.stderr.getvalue().splitlines(True)
+    finally:
+        sys.stderr = said
+    sys.stderr.write(''.join(lines[-''.join(last).count('\n'):]))
 
 
 def own_files(e):
@@ -181,6 +206,9 @@ def conclude(last, function, *args):
             sys.modules['threading']._shutdown()
         if last or atexit._ncallbacks() != known:
             atexit._run_exitfuncs()
+    except SystemExit as e:
+        if not _WIRE_PY3:  # later ones say nothing, and their status stays
+            code = exit_status(e)
     except BaseException:
         complain()
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):  # also those that the module has put others in the place of
@@ -193,4 +221,16 @@ def conclude(last, function, *args):
             stream.close()
         except Exception:
             pass
+    if last and writes():
+        gc.collect()
     return code & 0xff
+
+
+def writes():
+    """Whether a file is open still: what refers to itself has it, as gzip's in Python 3.12, and its end comes with a collection, as Python's own
+    end has one."""
+    import stat
+    try:
+        return [1 for n in os.listdir('/dev/fd') if n > '2' and stat.S_ISREG(os.stat('/dev/fd/' + n).st_mode)]
+    except OSError:
+        return True
