@@ -242,6 +242,7 @@ func (s *session) onRefused(m *connections.Refused) {
 		r.Status = wire.StatusUnreachable
 		if ce.Class == transports.BecomeFailed {
 			r.Status = wire.StatusFailed
+			r.RC = ce.ExitStatus()
 		}
 	}
 	s.finish(m.Key, r, nil)

@@ -48,6 +48,18 @@ func (e *ConnectError) Error() string { return e.Text }
 // Unwrap returns Err.
 func (e *ConnectError) Unwrap() error { return e.Err }
 
+// ExitStatus is what the program that was to lead on has ended with, as a shell has it: 127 for one that is not there. It is 0 if the program has not
+// ended by itself.
+func (e *ConnectError) ExitStatus() int {
+	if exit, ok := errors.AsType[*ExitError](e.Err); ok {
+		return max(exit.Code, 0)
+	}
+	if errno, ok := errorNumber(e.Err); ok && errno == syscall.ENOENT {
+		return 127
+	}
+	return 0
+}
+
 // ErrNoPython is the cause of a [ConnectError] if the account was reached and has no Python that an agent runs in.
 var ErrNoPython = errors.New("no usable Python")
 

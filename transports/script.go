@@ -145,6 +145,6 @@ func (pl Plan) startFailedFar(err error) error {
 		return &ConnectError{Class: pl.Script.Class, Text: exit.Text + advicePTY, Err: err}
 	}
 	start := StartError(pl.Command.Argv, errors.New(exit.Text))
-	start.Class = pl.Script.Class
+	start.Class, start.Err = pl.Script.Class, err
 	return start
 }

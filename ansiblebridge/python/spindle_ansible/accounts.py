@@ -23,7 +23,8 @@ def make_way(session, module, given):
 
 
 def _text(given):
-    words = [given.get(key) for key in ('_raw_params', 'cmd')] + list(given.get('argv') or ())
+    argv = given.get('argv')
+    words = [given.get(key) for key in ('_raw_params', 'cmd')] + (argv if isinstance(argv, list) else [argv])
     return ' '.join('%s' % (word,) for word in words)
 
 

@@ -16,6 +16,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.executor.interpreter_discovery import InterpreterDiscoveryRequiredError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.action import ActionBase
+from ansible.template import Templar
 from ansible.utils.display import Display
 
 from spindle_ansible import accounts
@@ -28,6 +29,7 @@ from spindle_ansible import files
 from spindle_ansible import flight
 from spindle_ansible import log
 from spindle_ansible import runtime
+from spindle_ansible import session as session_mod
 from spindle_ansible import settings
 from spindle_ansible import texts
 from spindle_ansible import wire
@@ -46,6 +48,7 @@ _PLAIN = re.compile(r'^(?:C|POSIX)?$')
 _LANGUAGE = 'LC_ALL', 'LC_CTYPE', 'LANG'
 
 _WAITS = ('wait_for_connection', 'ansible.builtin.wait_for_connection', 'ansible.legacy.wait_for_connection')
+_NAMES_OF_SCRIPT = ('script', 'ansible.builtin.script', 'ansible.legacy.script')
 _NAMES_OF_COPY = ('copy', 'ansible.builtin.copy', 'ansible.legacy.copy')
 
 
@@ -91,6 +94,7 @@ class ActionMixin(ActionBase):
     _spindle_plan = None  # what is sent ahead, for actions of which one knows what they will ask for
     _spindle_async = False
     _spindle_lacking = False
+    _spindle_refused = False  # whether there is nowhere to send a script to, which then fails where it is to be run
     _spindle_task_vars = None
 
     def __init__(self, task, connection, *args, **kwargs):
@@ -101,19 +105,20 @@ class ActionMixin(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Run the action, with this task's settings known to the connection."""
         variables = self._spindle_variables(task_vars or {})
+        templar = self._spindle_templar(variables, task_vars)
         unsupported = self._connection.spindle_unsupported(variables)
         if unsupported:
             flight.in_turn()
-            refused = aside.refusal(self._connection, unsupported[1], variables, self._templar)
+            refused = aside.refusal(self._connection, unsupported[1], variables, templar)
             if refused:
                 raise AnsibleConnectionFailure(refused)
             log.warn_once(unsupported[0], texts.UNSUPPORTED % unsupported[1])
-            aside.step(self._connection, variables, self._templar, self._task)
+            aside.step(self._connection, variables, templar, self._task)
             self.__class__ = self.spindle_stock
             return self.run(tmp, task_vars)
         session = self._connection.spindle
-        if session.depth == 0:
-            session.begin(variables, (task_vars or {}).get('hostvars'), self._templar, self._loader.get_basedir())
+        if session.depth == 0 and not self._spindle_follows(session):
+            session.begin(variables, (task_vars or {}).get('hostvars'), templar, self._loader.get_basedir(), self._templar)
             session.delegate_to = self._task.delegate_to
         session.depth += 1
         done = False
@@ -137,6 +142,16 @@ class ActionMixin(ActionBase):
             return (task_vars.get('ansible_delegated_vars') or {}).get(self._task.delegate_to) or task_vars
         return task_vars
 
+    def _spindle_templar(self, variables, task_vars):
+        """What those are templated with: themselves. Ansible has its own templar know the host that the task belongs to."""
+        if not self._task.delegate_to or variables is task_vars:
+            return self._templar
+        return Templar(loader=self._loader, variables=variables)
+
+    def _spindle_follows(self, session):
+        """Whether this is a task that Ansible has made up to see to a job, by the connection that the job was begun with. It knows no delegation."""
+        return session.basedir is not None and getattr(self._task, '_parent', None) is None
+
     def _spindle_bare(self):
         """Whether Ansible's own ways by the shell are all that works: where there is no Python."""
         return self._connection.spindle.is_bare()
@@ -144,6 +159,14 @@ class ActionMixin(ActionBase):
     # Modules
 
     def _execute_module(self, *args, **kwargs):
+        try:
+            return self._spindle_execute_module(*args, **kwargs)
+        except session_mod.Refused as e:
+            refused = e
+        # Outside of that, as newer releases show what an error has come of.
+        return compat.unparsed(self, dict(shell_result(refused.said), rc=refused.rc), refused.text)
+
+    def _spindle_execute_module(self, *args, **kwargs):
         if self._task.action in _WAITS and self._spindle_bare():
             return {'ping': 'pong', 'changed': False}  # it was reached, which is all that is asked for
         outer = self._spindle_state, self._spindle_async, self._spindle_lacking
@@ -172,7 +195,7 @@ class ActionMixin(ActionBase):
             return self._spindle_bare()
         return False
 
-    def _spindle_adopt(self, session, task_vars):
+    def _spindle_adopt(self, session, task_vars, templar=None):
         """Let a connection that the action has made itself know its settings.
 
         One to the controller has nothing of the task's host but its interpreters, which the action has seen to.
@@ -180,12 +203,13 @@ class ActionMixin(ActionBase):
         variables = task_vars
         if session.connection.spindle_method == 'local':
             variables = dict((k, v) for k, v in task_vars.items() if k.startswith('ansible_') and k.endswith('_interpreter'))
-        session.begin(variables, task_vars.get('hostvars'), self._templar, self._loader.get_basedir())
+        session.begin(variables, task_vars.get('hostvars'), templar or self._templar, self._loader.get_basedir())
 
     def spindle_lend(self, session):
         """The same for one that it has made and uses by itself, without a module."""
-        task_vars = dict(self._spindle_variables(self._spindle_task_vars), hostvars=self._spindle_task_vars.get('hostvars'))
-        self._spindle_adopt(session, task_vars)
+        variables = self._spindle_variables(self._spindle_task_vars)
+        templar = self._spindle_templar(variables, self._spindle_task_vars)
+        self._spindle_adopt(session, dict(variables, hostvars=self._spindle_task_vars.get('hostvars')), templar)
         if session.connection.spindle_method != 'local':
             session.delegate_to = self._task.delegate_to
 
@@ -350,7 +374,15 @@ class ActionMixin(ActionBase):
 
     def _make_tmp_path(self, remote_user=None):
         """Name a temporary directory; it is made by the next call."""
-        if self._spindle_bare():
+        try:
+            bare = self._spindle_bare()
+        except session_mod.Refused:
+            if self._task.action not in _NAMES_OF_SCRIPT:
+                raise
+            self._spindle_refused = self._cleanup_remote_tmp = True
+            self._connection._shell.tmpdir = '/nonexistent/' + texts.TEMP_PREFIX
+            return self._connection._shell.tmpdir
+        if bare:
             return super(ActionMixin, self)._make_tmp_path(remote_user)
         session = self._connection.spindle
         context = session.context()
@@ -385,6 +417,8 @@ class ActionMixin(ActionBase):
             self._connection._shell.tmpdir = None
 
     def _transfer_file(self, local_path, remote_path):
+        if self._spindle_refused:
+            return remote_path
         self._connection.put_file(local_path, remote_path)
         return remote_path
 
@@ -401,6 +435,8 @@ class ActionMixin(ActionBase):
 
     def _fixup_perms2(self, remote_paths, remote_user=None, execute=True):
         """Files belong to the account that uses them already; at most they have to be executable."""
+        if self._spindle_refused:
+            return remote_paths
         if self._spindle_bare():
             return super(ActionMixin, self)._fixup_perms2(remote_paths, remote_user, execute)
         if execute and self._task.action not in _NAMES_OF_COPY:

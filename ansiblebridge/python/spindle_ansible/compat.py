@@ -220,3 +220,14 @@ def may_be_template(text):
 def hides_template(value):
     """Whether a value that is no text yet may come to a template: what is encrypted, in releases that have a class for it which tells."""
     return EncryptedString is not None and isinstance(value, EncryptedString)
+
+
+def unparsed(action, found, words):
+    """What a module's answer comes to that is none: found is a command's result. Later releases have their own words for it, which say where to look."""
+    if not HAS_BUILT_MODULE:
+        return dict(action._parse_returned_data(found), msg=words)
+    data = action._parse_returned_data(found, 'legacy')
+    if not isinstance(data, dict):
+        data.remove_internal_keys()
+        data = data.as_result_dict(for_round_trip=True)
+    return data

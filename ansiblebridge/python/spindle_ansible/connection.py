@@ -127,11 +127,17 @@ class Connection(ConnectionBase):
     def exec_command(self, cmd, in_data=None, sudoable=True, mitogen_chdir=None):
         """Run a command line: (rc, stdout, stderr)."""
         session = self.spindle
-        context = session.context(sudoable, bare=True)
         ssh = self.spindle_method == 'ssh'  # stock Ansible has a terminal there, and with no other connection
         wanted = sources.option(self, 'use_tty')
         tty = wanted is None or settings.truth(wanted)
         emulate_tty = ssh and tty and sudoable and not in_data and not session.no_tty
+        try:
+            context = session.context(sudoable, bare=True)
+        except session_mod.Refused as e:
+            if not sudoable:
+                raise
+            said = to_bytes(e.said) + b'\n'
+            return self._behind(tty and ssh, emulate_tty, e.rc, *((said, b'') if emulate_tty else (b'', said)))
         if not isinstance(cmd, bytes):
             cmd = compat.plain(u'%s' % (cmd,))  # raw without a command is None, and runs that
         accounts.make_way_for_command(session, cmd)
@@ -146,12 +152,15 @@ class Connection(ConnectionBase):
             meta['cwd'] = mitogen_chdir
         parts = [to_bytes(in_data)] if in_data else []
         result = session.call('exec', context, meta=meta, parts=parts)
-        if not (ssh and tty):
-            return result.exit_status, result.out, result.err
-        source = session.source()
-        farewell = texts.HANGUP % (source.get('host') or source.address(),)
-        ending = b'\r\n' if emulate_tty else b'\n'
-        return result.exit_status, result.out, result.err + to_bytes(farewell) + ending
+        return self._behind(tty and ssh, emulate_tty, result.exit_status, result.out, result.err)
+
+    def _behind(self, says, emulate_tty, rc, out, err):
+        """A command's end, with what ssh would say behind it."""
+        if says:
+            source = self.spindle.source()
+            farewell = texts.HANGUP % (source.get('host') or source.address(),)
+            err += to_bytes(farewell) + (b'\r\n' if emulate_tty else b'\n')
+        return rc, out, err
 
     def put_file(self, in_path, out_path):
         """Send a file of the controller; a small one rides in the next call."""

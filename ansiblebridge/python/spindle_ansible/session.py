@@ -43,6 +43,20 @@ _ASKING = ('exec', 'files', 'module', 'composite')
 _numbers = itertools.count(1)
 
 
+class Refused(AnsibleModuleError):
+    """The program that becomes somebody has ended. To Ansible that is what a task's command has printed and ended with, and no error of a connection."""
+
+    def __init__(self, text, rc):
+        super(Refused, self).__init__(text)
+        self.text = text
+        self.rc = rc if rc > 0 else 1
+
+    @property
+    def said(self):
+        """What the program has printed."""
+        return self.text[len(texts.EOF):] if self.text.startswith(texts.EOF) else self.text
+
+
 class Context(object):
     """An account that calls can be made to."""
 
@@ -66,6 +80,7 @@ class Session(object):
         self.variables = {}
         self.hostvars = None
         self.templar = None
+        self._own = None
         self.basedir = None
         self.delegate_to = None
         self.depth = 0  # actions may run others
@@ -100,11 +115,15 @@ class Session(object):
         twin._used = set()
         return twin
 
-    def begin(self, variables, hostvars, templar, basedir):
-        """A task, or a loop's next item, begins: what it set may differ from the last one's."""
+    def begin(self, variables, hostvars, templar, basedir, own=None):
+        """A task, or a loop's next item, begins: what it set may differ from the last one's.
+
+        templar knows these variables. own is the task's, if that is another one: Ansible has it template the interpreter.
+        """
         self.variables = variables
         self.hostvars = hostvars
         self.templar = templar
+        self._own = own or templar
         self.basedir = basedir
         self._fresh = False
         self._used = set()
@@ -130,7 +149,7 @@ class Session(object):
         """The Python setting that is in force now."""
         self._settle()
         if self.python is None or not self._fresh:
-            self.python = settings.interpreter(self.variables, self.templar)
+            self.python = settings.interpreter(self.variables, self._own)
         return self.python
 
     def ensure(self, bare=False):
@@ -436,6 +455,8 @@ class Session(object):
                 text = texts.DISCONNECTED % (text or 'the respondent Context has disconnected')
             raise AnsibleConnectionFailure(text)
         if result.status == wire.FAILED:
+            if connecting and not any(words in text for words in texts.ASKED_IN_VAIN):
+                raise Refused(text, result.rc)
             raise AnsibleModuleError(text)
         if result.status == wire.ERROR:
             raise AnsibleError(text)

@@ -18,6 +18,10 @@ DISCONNECTED = (
     'error, please file a bug. Original error was: %s'
 )
 
+# What an account that cannot be become fails the task by, where Ansible has an error of its own.
+ASKED_IN_VAIN = 'password is required', 'password is incorrect', 'Connection timed out.'
+EOF = 'EOF on stream; last 100 lines received:\n'
+
 NO_TEMP_DIR = (
     'Unable to find a useable temporary directory. This likely means no\n'
     'system-supplied TMP directory can be written to.\n'

@@ -24,6 +24,7 @@ from ansible.plugins import strategy as stock_strategy
 
 from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
+from spindle_ansible import fallback
 from spindle_ansible import log
 from spindle_ansible import prewarm
 from spindle_ansible import runtime
@@ -443,6 +444,9 @@ class Crew(object):
         missing, self._missing = self._missing, []
         if not waiting:
             return
+        if fallback.why() is not None:  # since they have come here, and none of them is to lead anywhere else now
+            for member in waiting:
+                member._task_vars = fallback.guarded(member._task, member._task_vars)
         # What needs the modules connects while they are put together here.
         promise = closure_mod.Promise() if missing else None
         try:
