@@ -1,13 +1,14 @@
 """Settings by Ansible's own rules of precedence: variables, environment, ini, default.
 
 Connection and become plugins of Ansible bring definitions of their options. For
-connection types whose plugins may not be installed, the definitions are here, with the
-variables that those plugins document.
+connection types whose plugins may not be installed, and for doas, the definitions are
+here, with the variables that those plugins document.
 """
 from ansible import constants as C
 from ansible.plugins.loader import become_loader, connection_loader
 
 from spindle_ansible import compat
+from spindle_ansible import methods
 
 
 def _option(*variables, **more):
@@ -15,6 +16,8 @@ def _option(*variables, **more):
     found.update((kind, [{'name': name} for name in names]) for kind, names in more.items() if kind == 'env')
     if 'ini' in more:
         found['ini'] = [{'section': section, 'key': key} for section, key in more['ini']]
+    if 'type' in more:
+        found['type'] = more['type']
     return found
 
 
@@ -124,6 +127,22 @@ OPTIONS = {
     },
 }
 
+# The same for become plugins that a host on the way may need, which has no plugin object.
+BECOME_OPTIONS = {
+    'doas': {
+        'become_user': _option('ansible_become_user', 'ansible_doas_user', env=['ANSIBLE_BECOME_USER', 'ANSIBLE_DOAS_USER'],
+                               ini=[('privilege_escalation', 'become_user'), ('doas_become_plugin', 'user')]),
+        'become_exe': _option('ansible_become_exe', 'ansible_doas_exe', env=['ANSIBLE_BECOME_EXE', 'ANSIBLE_DOAS_EXE'],
+                              ini=[('privilege_escalation', 'become_exe'), ('doas_become_plugin', 'executable')]),
+        'become_flags': _option('ansible_become_flags', 'ansible_doas_flags', env=['ANSIBLE_BECOME_FLAGS', 'ANSIBLE_DOAS_FLAGS'],
+                                ini=[('privilege_escalation', 'become_flags'), ('doas_become_plugin', 'flags')]),
+        'become_pass': _option('ansible_become_password', 'ansible_become_pass', 'ansible_doas_pass',
+                               env=['ANSIBLE_BECOME_PASS', 'ANSIBLE_DOAS_PASS'], ini=[('doas_become_plugin', 'password')]),
+        'prompt_l10n': _option('ansible_doas_prompt_l10n', env=['ANSIBLE_DOAS_PROMPT_L10N'],
+                               ini=[('doas_become_plugin', 'localized_prompts')], type='list'),
+    },
+}
+
 _PREFIX = 'spindle_'
 
 
@@ -136,9 +155,13 @@ def _registered(method, key):
     """The name under which an option's definition stands; that of a method, or that of all."""
     if key not in OPTIONS.get(method, ()):
         method = ''
+    return _defined('connection', method, OPTIONS)
+
+
+def _defined(kind, method, options):
     name = _PREFIX + method
-    if not C.config.get_configuration_definitions('connection', name):
-        C.config.initialize_plugin_configuration_definitions('connection', name, OPTIONS[method])
+    if not C.config.get_configuration_definitions(kind, name):
+        C.config.initialize_plugin_configuration_definitions(kind, name, options[method])
     return name
 
 
@@ -150,11 +173,13 @@ def plugin(kind, name, key, variables, templar=None):
 def _loaded(kind, name):
     loader = {'connection': connection_loader, 'become': become_loader}[kind]
     found = loader.get(name, class_only=True)
+    if found is None and kind == 'become' and methods.become(name) in BECOME_OPTIONS:
+        return _defined(kind, methods.become(name), BECOME_OPTIONS)
     return getattr(found, '_load_name', name)
 
 
 def knows(kind, name, key):
-    """Whether a plugin is installed, and has such an option."""
+    """Whether a plugin is installed, or is one of those above, and has such an option."""
     return key in C.config.get_configuration_definitions(kind, _loaded(kind, name))
 
 

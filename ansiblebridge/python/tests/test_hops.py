@@ -365,6 +365,21 @@ class ViaTest(HopsTest):
         hostvars['b']['ansible_user'] = 'bob'
         self.assertEqual(len(self.way('local', hostvars, mitogen_via='sudo:bob@b')), 2, 'bob is bob already')
 
+    def test_doas_on_the_way_needs_no_collection(self):
+        given = dict(PYTHON, ansible_become_password='p', ansible_become_exe='/opt/doas', ansible_doas_flags='-C /etc/d', ansible_doas_prompt_l10n=['Kennwort'])
+        wanted = {'password': 'p', 'doas_path': '/opt/doas', 'doas_args': ['-C', '/etc/d'], 'prompts': ['Kennwort']}
+        with mock.patch.object(config.become_loader, 'get', lambda *name, **more: None):
+            for name in ('doas', 'community.general.doas'):
+                hop = self.way('local', {'b': given}, mitogen_via=name + ':bob@b')[1]
+                self.assertEqual((hop['method'], hop['kwargs']['username']), ('doas', 'bob'))
+                self.assertEqual(dict((key, hop['kwargs'].get(key)) for key in wanted), wanted)
+                plain = self.way('local', {'b': PYTHON}, mitogen_via=name + ':bob@b')[1]['kwargs']
+                self.assertEqual(set(plain), set(hops.STACK['doas']), 'nothing is set that the user has not asked for')
+                self.assertEqual((plain['password'], plain['doas_path']), (None, 'doas'))
+            with mock.patch.dict('os.environ', {'ANSIBLE_BECOME_FLAGS': '-L', 'ANSIBLE_DOAS_PROMPT_L10N': 'Kennwort,Wort'}):
+                kwargs = self.way('local', {'b': PYTHON}, mitogen_via='doas:bob@b')[1]['kwargs']
+                self.assertEqual((kwargs['doas_args'], kwargs['prompts']), (['-L'], ['Kennwort', 'Wort']))
+
     def test_typed_passwords_reach_who_has_none(self):
         runtime.set_typed_passwords('k', 'K')
         hostvars = {'b': dict(PYTHON), 'c': dict(PYTHON, ansible_ssh_pass='own')}

@@ -52,12 +52,18 @@ SU = (
     ('password', ('ansible_become_password', 'a', 'a'), ('ansible_become_pass', 'b', 'b'), ('ansible_su_pass', 'c', 'c')),
     ('su_path', ('ansible_become_exe', '/a', '/a'), ('ansible_su_exe', '/b', '/b')),
 )
+DOAS = (  # whose plugin is in a collection
+    ('username', ('ansible_become_user', 'a', 'a'), ('ansible_doas_user', 'b', 'b')),
+    ('password', ('ansible_become_password', 'a', 'a'), ('ansible_become_pass', 'b', 'b'), ('ansible_doas_pass', 'c', 'c')),
+    ('doas_path', ('ansible_become_exe', '/a', '/a'), ('ansible_doas_exe', '/b', '/b')),
+)
 DEFAULTS = {
     'ssh': {'username': None, 'password': None, 'port': None, 'identity_file': None, 'check_host_keys': 'enforce', 'connect_timeout': 10,
             'ssh_path': 'ssh', 'ssh_args': ['-C', '-o', 'ControlMaster=auto', '-o', 'ControlPersist=60s'], 'ssh_debug_level': 0,
             'compression': True, 'keepalive_interval': 30, 'keepalive_count': 10, 'remote_name': None, 'identities_only': False},
     'sudo': {'username': 'root', 'password': None, 'sudo_path': 'sudo', 'sudo_args': ['-H', '-S', '-n'], 'remote_name': None},
     'su': {'username': 'root', 'password': None, 'su_path': 'su', 'remote_name': None},
+    'doas': {'username': 'root', 'password': None, 'doas_path': 'doas', 'remote_name': None},
 }
 # By environment variables and by ansible.cfg: what holds for all, and the more special names.
 ENVIRONMENT = (
@@ -139,6 +145,30 @@ class PrecedenceTest(PlaybookCase):
     def test_variables_of_su(self):
         stacks = self.rows('su', SU, 'ansible_become=true ansible_become_method=su', via='su:@')
         self.assertEqual([stacks['to_username_%d' % n]['su']['username'] for n in range(3)], ['root', 'a', 'b'])
+
+    def test_variables_of_doas_on_the_way(self):
+        inventory, wanted = '', {}
+        for row in DOAS:
+            for n in range(len(row)):
+                inventory += 'to_%s_%d ansible_connection=local mitogen_via=doas:@%s_%d\n' % (row[0], n, row[0], n)
+                wanted['to_%s_%d' % (row[0], n)] = {row[0]: row[n][2] if n else DEFAULTS['doas'][row[0]]}
+        inventory += '[gates]\n' + ''.join('%s_%d ansible_connection=ssh %s\n' % (row[0], n, ' '.join('%s=%s' % pair[:2] for pair in row[1:n + 1]))
+                                           for row in DOAS for n in range(len(row)))
+        stacks = self.stacks('[shown]\n' + inventory + '[all:vars]\nansible_python_interpreter=/usr/bin/python3\n')
+        for host, want in wanted.items():
+            self.look(stacks, host, 'doas', want)
+
+    def test_settings_of_doas_on_the_way(self):
+        inventory = ('[shown]\nfar ansible_connection=local mitogen_via=doas:@gate\n[gates]\ngate ansible_connection=ssh\n'
+                     '[all:vars]\nansible_python_interpreter=/usr/bin/python3\n')
+        general = dict(ANSIBLE_BECOME_USER='r', ANSIBLE_BECOME_PASS='s', ANSIBLE_BECOME_EXE='/a')
+        path = os.path.join(self.directory, 'ansible.cfg')
+        with open(path, 'w') as f:
+            f.write('[privilege_escalation]\nbecome_exe = /c\n[doas_become_plugin]\nuser = w\npassword = x\n')
+        for more, wanted in ((general, {'username': 'r', 'password': 's', 'doas_path': '/a'}),
+                             (dict(general, ANSIBLE_DOAS_USER='u', ANSIBLE_DOAS_PASS='v', ANSIBLE_DOAS_EXE='/b'), {'username': 'u', 'password': 'v', 'doas_path': '/b'}),
+                             ({'ANSIBLE_CONFIG': path}, {'username': 'w', 'password': 'x', 'doas_path': '/c'})):
+            self.look(self.stacks(inventory, **more), 'far', 'doas', wanted)
 
     def both(self, wanted, wanted_sudo, **more):
         """A host with no variables, and one behind such a host."""
