@@ -3,7 +3,11 @@
 userdel refuses to remove an account that is in use, and usermod to give it another number
 or home. Under stock Ansible nothing of an account runs between two tasks.
 """
+import os
 import re
+import stat
+
+from spindle_ansible import texts
 
 _USER = ('user', 'ansible.builtin.user', 'ansible.legacy.user')
 _COMMANDS = ('command', 'shell')
@@ -32,3 +36,16 @@ def make_way_for_command(session, command):
     """Before a command line runs."""
     if _IN_THE_WAY.search(command.decode('utf-8', 'replace') if isinstance(command, bytes) else command):
         session.retire(None)
+
+
+def make_way_for_script(session, path):
+    """Before a file of the controller runs; what is not small is no script that somebody wrote."""
+    try:
+        st = os.stat(path)
+        if not stat.S_ISREG(st.st_mode) or st.st_size > texts.SMALL_FILE:
+            return
+        with open(path, 'rb') as f:
+            content = f.read(texts.SMALL_FILE)
+    except OSError:
+        return  # whoever sends it says so
+    make_way_for_command(session, content)

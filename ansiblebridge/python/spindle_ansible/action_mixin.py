@@ -419,6 +419,8 @@ class ActionMixin(ActionBase):
     def _transfer_file(self, local_path, remote_path):
         if self._spindle_refused:
             return remote_path
+        if self._task.action in _NAMES_OF_SCRIPT:
+            accounts.make_way_for_script(self._connection.spindle, local_path)
         self._connection.put_file(local_path, remote_path)
         return remote_path
 

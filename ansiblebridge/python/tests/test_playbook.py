@@ -60,6 +60,13 @@ class PlaybookTest(PlaybookCase):
         self.assertIn('"stdout": "scripted\\n"', self.output)
         self.assertNotIn('Shared connection', self.output)
 
+    def test_idle_accounts_make_way_for_what_a_script_does(self):
+        with open(os.path.join(self.directory, 'it.sh'), 'w') as f:
+            f.write('#!/bin/sh\n: userdel app\n')
+        copy = '  - copy: {src: it.sh, dest: "{{ playbook_dir }}/made"}\n'
+        for tasks, there in (('  - script: it.sh\n', 1), ('  - ansible.builtin.script: {cmd: it.sh 1 2}\n', 1), (copy, 0)):
+            self.assertEqual(self.play(tasks)['retire'], there, tasks)
+
     def test_modules_of_other_kinds_are_run_by_ansibles_own_payload(self):
         os.mkdir(os.path.join(self.directory, 'library'))
         with open(os.path.join(self.directory, 'library', 'old'), 'w') as f:

@@ -16,6 +16,7 @@ from spindle_ansible import connection as connection_mod
 from spindle_ansible import files
 from spindle_ansible import runtime
 from spindle_ansible import session as session_mod
+from spindle_ansible import texts
 from spindle_ansible import wire
 from tests.support import ROOT
 
@@ -341,6 +342,19 @@ class SessionTest(SessionCase):
             self.assertEqual([c[2]['user'] for c in self.client.calls], retired, (module, arguments))
         self.connection.exec_command('sudo deluser app')
         self.assertIn('retire', self.client.ops())
+
+    def test_idle_accounts_make_way_for_scripts(self):
+        path = os.path.join(self.directory, 'it.sh')
+        for content, retired in ((b'#!/bin/sh\nset -e\nuserdel "$1"\n', 1), (b'echo \xff; umount /srv', 1), (b'echo userdeletion', 0), (b'', 0),
+                                 (b'userdel app\n'.ljust(texts.SMALL_FILE), 1), (b'userdel app\n'.ljust(texts.SMALL_FILE + 1), 0), (None, 0)):
+            if content is None:
+                os.unlink(path)
+            else:
+                with open(path, 'wb') as f:
+                    f.write(content)
+            self.client.calls = []
+            accounts.make_way_for_script(self.session, path)
+            self.assertEqual(self.client.ops().count('retire'), retired, content and content[:40])
 
     def test_what_needs_no_work_of_the_user_has_a_limit(self):
         self.client.answers['ticket'] = result(b'{"ticket": "t"}')

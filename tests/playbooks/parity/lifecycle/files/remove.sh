@@ -1,0 +1,5 @@
+#!/bin/sh
+# An account goes, and what it had.
+set -e
+userdel "$1"
+rm -r "/home/${1:?}"
