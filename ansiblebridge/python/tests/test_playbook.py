@@ -106,6 +106,44 @@ class PlaybookTest(PlaybookCase):
         self.assertEqual(' '.join(self.output.split()).count('the connection type odd is not supported yet'), 1)
         self.assertIn('failed=0', self.output)
 
+    def test_a_job_is_seen_to_where_it_was_begun(self):
+        """Up to 2.19 the tasks that poll for it know nothing of delegation."""
+        self.play('  - command: echo {{ inventory_hostname }}\n    delegate_to: localhost\n    async: 30\n    poll: 1\n',
+                  inventory='inner ansible_connection=local mitogen_via=nowhere\n', ANSIBLE_ASYNC_DIR=os.path.join(self.directory, 'jobs'))
+        self.assertIn('"stdout": "inner"', self.output)
+
+    def test_hosts_that_wait_to_be_forked_when_the_multiplexer_ends_lead_nowhere_else(self):
+        os.mkdir(os.path.join(self.directory, 'callback_plugins'))
+        with open(os.path.join(self.directory, 'callback_plugins', 'ends_it.py'), 'w') as f:
+            f.write("""
+import os, signal, time
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, 'aggregate', 'ends_it'
+
+    def v2_runner_on_start(self, host, task):
+        if task.get_name() != 'effect':
+            return
+        for pid in filter(str.isdigit, os.listdir('/proc')):
+            try:
+                with open('/proc/%s/stat' % pid) as f, open('/proc/%s/cmdline' % pid) as g:
+                    if f.read().rpartition(')')[2].split()[1] == str(os.getpid()) and 'fake_mux' in g.read():
+                        os.kill(int(pid), signal.SIGKILL)
+                        time.sleep(0.5)
+            except OSError:  # it has ended meanwhile
+                pass
+""")
+        self.play('  - command: echo begin\n  - name: effect\n    command: touch {{ playbook_dir }}/ran-{{ inventory_hostname }}\n', code=4,
+                  head='- hosts: inner\n  gather_facts: false\n  tasks:\n',
+                  inventory='gate ansible_connection=local\n[inner]\none\ntwo\nthree\n[inner:vars]\nansible_connection=local\nmitogen_via=gate\n')
+        self.assertEqual([name for name in os.listdir(self.directory) if name.startswith('ran-')], [], self.output)
+        self.assertEqual(self.output.count('UNREACHABLE!'), 3, self.output)
+
+    def test_a_number_for_a_command_is_the_modules_to_complain_of(self):
+        self.play('  - command: {argv: 5}\n', code=2)
+        self.assertRegex(self.output, '"rc": 2')
+
     def test_without_a_multiplexer_everything_goes_the_stock_way_with_one_warning(self):
         for environ, told in (({'SPINDLE_BINARY': '/nonexistent'}, 'SPINDLE_BINARY names /nonexistent'),
                               ({'FAKE_MUX_FAIL': '1'}, 'did not start (spindle: unknown command)')):

@@ -228,6 +228,18 @@ class PrecedenceTest(PlaybookCase):
         found = re.search(r'^changed: \[.*?\] => (\{$.*?^\})', self.output, re.M | re.S)
         self.assertEqual(json.loads(found.group(1))['result'][0]['kwargs']['ssh_args'][-2:], ['-a', '-q'])
 
+    def test_settings_of_a_delegate_are_templated_with_its_own_variables(self):
+        self.play('  - mitogen_get_stack:\n    delegate_to: box\n  - mitogen_get_stack:\n    delegate_to: "{{ there }}"\n  - mitogen_get_stack:\n    delegate_to: account\n',
+                  head='- hosts: own\n  gather_facts: false\n  tasks:\n',
+                  inventory='own ansible_connection=ssh app=wrong name=wrong jump=wrong there=box\n[more]\ngate ansible_connection=ssh\n'
+                            'box ansible_connection=docker ansible_host="{{ name }}" name=right ansible_user="{{ app }}" app=postgres mitogen_via="{{ jump }}" jump=gate\n'
+                            'account ansible_connection=mitogen_sudo ansible_user="{{ app }}" app=postgres mitogen_via="{{ jump }}" jump=gate\n'
+                            '[all:vars]\nansible_python_interpreter=/usr/bin/python3\n')
+        found = [[(hop['method'], hop['kwargs'].get('container') or hop['kwargs'].get('hostname'), hop['kwargs'].get('username')) for hop in json.loads(text)['result']]
+                 for text in re.findall(r'^changed: \[.*?\] => (\{$.*?^\})', self.output, re.M | re.S)]
+        box = [('ssh', 'gate', None), ('docker', 'right', 'postgres')]
+        self.assertEqual(found, [box, box, [('ssh', 'gate', None), ('sudo', None, 'postgres')]])
+
     def test_a_become_plugin_of_the_sites_own(self):
         """It counts, though it is called sudo; on the way it is ours, which mitogen_via means."""
         inventory = ('[shown]\nweb ansible_connection=ssh ansible_become=true\nfar ansible_connection=local mitogen_via=sudo:root@gate\n'
