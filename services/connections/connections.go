@@ -142,6 +142,8 @@ func (s *connections) Receive(ctx actor.Context) {
 		s.onResolved(ctx, m)
 	case *Forget:
 		s.onForget(ctx, m)
+	case *retireAgain:
+		s.retireIdle(ctx, m)
 	case *retireLate:
 		m.done()
 	case *tree.HopReady:

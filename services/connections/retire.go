@@ -169,15 +169,37 @@ func (s *connections) onRetire(ctx actor.Context, reply *actors.Reply, m *Retire
 		s.answer(reply, &Refused{Key: m.Key, Err: err})
 		return
 	}
-	login := s.entries[hops[len(hops)-1].Key]
+	s.retireIdle(ctx, &retireAgain{reply: reply, message: m, login: hops[len(hops)-1].Key, until: time.Now().Add(resetGrace)})
+}
+
+// retireAgain looks once more whether accounts are idle by now: whoever has held one may have ended, and not be known to have.
+type retireAgain struct {
+	reply   *actors.Reply
+	message *Retire
+	login   string
+	until   time.Time
+}
+
+// retireLook is how long after the last look that is.
+const retireLook = 20 * time.Millisecond
+
+func (s *connections) retireIdle(ctx actor.Context, again *retireAgain) {
+	reply, m, login := again.reply, again.message, s.entries[again.login]
 	held := s.held(nil)
 	var going []*entry
 	for _, e := range s.entries {
-		if !e.become || e.state != ready || e.bare || held[e] || login == nil {
+		if !e.become || e.state != ready || e.bare || login == nil {
 			continue
 		}
-		if there := e.account(); (e.above == login || there.Machine != "" && there.Machine == login.account().Machine) && there.is(m.User) {
+		there := e.account()
+		if e.above != login && (there.Machine == "" || there.Machine != login.account().Machine) || !there.is(m.User) {
+			continue
+		}
+		if !held[e] {
 			going = append(going, e)
+		} else if time.Now().Before(again.until) {
+			actors.After(ctx, retireLook, again)
+			return
 		}
 	}
 	if len(going) == 0 {
