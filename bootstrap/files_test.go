@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -193,6 +194,27 @@ func TestTemporaryDirectoriesGo(t *testing.T) {
 		}
 		if _, err := os.Stat(filepath.Join("/", tg.root, "etc/passwd")); err != nil {
 			t.Fatalf("a link was followed: %v", err)
+		}
+	})
+}
+
+// Who has made the directory of all temporary ones waits a moment for other agents of the account, which end with the same run.
+func TestSharedTemporaryDirectoriesGo(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		first := boot(t, tg)
+		base := first.dir + "/base/tmp"
+		second := boot(t, tg, func(o *Options) { o.TmpCandidates = []string{base} })
+		second.files("", meta{"op": "mkdir", "path": base + "/ansible_mitogen_action_1", "temp": true})
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			first.end()
+		}()
+		time.Sleep(200 * time.Millisecond)
+		second.end()
+		<-ended
+		if _, err := os.Stat(filepath.Join(first.local, "base")); !os.IsNotExist(err) {
+			t.Errorf("it is left: %v", err)
 		}
 	})
 }

@@ -49,11 +49,23 @@ class Ledger(object):
                 remove(path, True)
             except (OSError, IOError):
                 pass
+        end = monotonic() + GRACE
         for path in reversed(self.entries[b'B']):
-            try:
-                os.rmdir(path)
-            except OSError:
-                pass
+            while holds(path) and monotonic() < end:
+                time.sleep(0.02)
+
+
+def holds(path):
+    """Removes a directory if it is empty; whether it holds nothing but what other agents of the account have there, which end with the same run."""
+    try:
+        os.rmdir(path)
+    except OSError as e:
+        try:
+            return e.errno in (errno.ENOTEMPTY, errno.EEXIST) and not [
+                n for n in os.listdir(path) if not n.startswith((b'ansible-spindle-', b'ansible_mitogen_'))]
+        except OSError:
+            pass
+    return False
 
 
 def signal_group(group, number):
