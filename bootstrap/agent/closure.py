@@ -364,8 +364,8 @@ class Zygote(object):
 
 
 def libraries():
-    """The files of the libraries that this process has."""
-    lines = [line.split(None, 5)[-1] for line in contents(b'/proc/self/maps').split(b'\n') if b'.so' in line]
+    """The files of the libraries that this process has, but for Python's own parts: these are told by its program."""
+    lines = [line.split(None, 5)[-1] for line in contents(b'/proc/self/maps').split(b'\n') if b'.so.' in line]
     return sorted(set([path for path in lines if path[:1] == b'/' and path[-10:] != b' (deleted)']))
 
 

@@ -231,6 +231,13 @@ def writes():
     end has one."""
     import stat
     try:
-        return [1 for n in os.listdir('/dev/fd') if n > '2' and stat.S_ISREG(os.stat('/dev/fd/' + n).st_mode)]
-    except OSError:
+        numbers = [int(name) for name in os.listdir('/dev/fd')]
+    except (OSError, ValueError):
         return True
+    for fd in numbers:
+        try:
+            if fd > 2 and stat.S_ISREG(os.fstat(fd).st_mode):
+                return True
+        except OSError:  # it was for the list
+            pass
+    return False
