@@ -62,7 +62,7 @@ def holds(path):
     except OSError as e:
         try:
             return e.errno in (errno.ENOTEMPTY, errno.EEXIST) and not [
-                n for n in os.listdir(path) if not n.startswith((b'ansible-spindle-', b'ansible_mitogen_'))]
+                n for n in os.listdir(path) if not n.startswith((b'ansible-spindle-', b'ansible_mitogen_')) or n.endswith(b'-')]  # a job's
         except OSError:
             pass
     return False

@@ -127,7 +127,9 @@ def complain():
                 return code
             except SystemExit as e:  # the file module of some releases answers in its hook, and so ends there
                 return exit_status(e)
-            except BaseException:
+            except BaseException as e:
+                if getattr(e, '__context__', None) is value:
+                    e.__context__ = None
                 sys.stderr.write('Error in sys.excepthook:\n')
                 tell(*sys.exc_info())
                 sys.stderr.write('\nOriginal exception was:\n')

@@ -2,6 +2,7 @@ package connections
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -74,7 +75,16 @@ func (s *connections) release(ctx actor.Context, requester *actor.PID, over *ent
 }
 
 // held lists the entries that somebody holds or waits for, with all that they start from. The waiting of one requester can be left out.
-func (s *connections) held(but *actor.PID) map[*entry]bool {
+func (s *connections) held(but *actor.PID) map[*entry]bool { return s.heldBy(s.pinned, but) }
+
+// heldByOthers is held without what one requester holds or waits for.
+func (s *connections) heldByOthers(but *actor.PID) map[*entry]bool {
+	others := maps.Clone(s.pinned)
+	delete(others, but.Id)
+	return s.heldBy(others, but)
+}
+
+func (s *connections) heldBy(pinned map[string]*pins, but *actor.PID) map[*entry]bool {
 	held := map[*entry]bool{}
 	hold := func(way []*entry) {
 		for _, e := range way {
@@ -83,7 +93,7 @@ func (s *connections) held(but *actor.PID) map[*entry]bool {
 			}
 		}
 	}
-	for _, p := range s.pinned {
+	for _, p := range pinned {
 		for _, way := range p.ways {
 			hold(way)
 		}
@@ -185,7 +195,7 @@ const retireLook = 20 * time.Millisecond
 
 func (s *connections) retireIdle(ctx actor.Context, again *retireAgain) {
 	reply, m, login := again.reply, again.message, s.entries[again.login]
-	held := s.held(nil)
+	held, others := s.held(nil), s.heldByOthers(reply.To())
 	var going []*entry
 	for _, e := range s.entries {
 		if !e.become || e.state != ready || e.bare || login == nil {
@@ -197,7 +207,7 @@ func (s *connections) retireIdle(ctx actor.Context, again *retireAgain) {
 		}
 		if !held[e] {
 			going = append(going, e)
-		} else if time.Now().Before(again.until) {
+		} else if others[e] && time.Now().Before(again.until) {
 			actors.After(ctx, retireLook, again)
 			return
 		}

@@ -264,6 +264,7 @@ func TestControlPathAfterReset(t *testing.T) {
 		"variable":       {vars: "ansible_control_path=" + socket},
 		"ssh_config":     {config: "Host *\n\tControlPath " + socket + "\n"},
 		"our arguments":  {ours: true, vars: `ansible_ssh_args="-o ControlMaster=auto -o ControlPersist=60s -o ControlPath=` + socket + `"`},
+		"our -S":         {ours: true, vars: `ansible_ssh_args="-S ` + socket + ` -o ControlMaster=auto -o ControlPersist=60s"`},
 		"our ssh_config": {ours: true, config: "Host *\n\tControlMaster auto\n\tControlPersist 60s\n\tControlPath " + socket + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

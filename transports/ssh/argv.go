@@ -57,10 +57,11 @@ func (s *settings) optionsWith(strict bool) []string {
 	case acceptHostKeys:
 		set("StrictHostKeyChecking", "accept-new")
 	}
+	a = append(a, s.sshArgs...)
 	if s.unshared {
-		set("ControlPath", "none")
+		a = append(a, "-S", "none") // which is stronger than any -o, and than an -S before it
 	}
-	return append(a, s.sshArgs...)
+	return a
 }
 
 // identity names the key. What ssh is to expand, and a key that is not there, have to be an option: with -i it would drop them and go on to its

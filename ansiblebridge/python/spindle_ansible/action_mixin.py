@@ -94,7 +94,8 @@ class ActionMixin(ActionBase):
     _spindle_plan = None  # what is sent ahead, for actions of which one knows what they will ask for
     _spindle_async = False
     _spindle_lacking = False
-    _spindle_refused = False  # whether there is nowhere to send a script to, which then fails where it is to be run
+    _spindle_refused = False  # whether there is nowhere to send files to, so that what uses them fails, as with stock Ansible
+    _spindle_modules_refused = False
     _spindle_task_vars = None
 
     def __init__(self, task, connection, *args, **kwargs):
@@ -146,7 +147,8 @@ class ActionMixin(ActionBase):
         """What those are templated with: themselves. Ansible has its own templar know the host that the task belongs to."""
         if not self._task.delegate_to or variables is task_vars:
             return self._templar
-        return Templar(loader=self._loader, variables=variables)
+        loop = [task_vars.get('ansible_loop_var'), task_vars.get('ansible_index_var'), 'ansible_loop']  # Ansible has them nowhere else
+        return Templar(loader=self._loader, variables=dict(((name, task_vars[name]) for name in loop if name in task_vars), **variables))
 
     def _spindle_follows(self, session):
         """Whether this is a task that Ansible has made up to see to a job, by the connection that the job was begun with. It knows no delegation."""
@@ -164,7 +166,9 @@ class ActionMixin(ActionBase):
         except session_mod.Refused as e:
             refused = e
         # Outside of that, as newer releases show what an error has come of.
-        return compat.unparsed(self, dict(shell_result(refused.said), rc=refused.rc), refused.text)
+        self._spindle_modules_refused = True
+        found = compat.unparsed(self, dict(shell_result(refused.said), rc=refused.rc), refused.text)
+        return dict(found, changed=True) if kwargs.get('wrap_async', len(args) > 6 and args[6]) else found
 
     def _spindle_execute_module(self, *args, **kwargs):
         if self._task.action in _WAITS and self._spindle_bare():
@@ -374,11 +378,10 @@ class ActionMixin(ActionBase):
 
     def _make_tmp_path(self, remote_user=None):
         """Name a temporary directory; it is made by the next call."""
+        self._spindle_refused = False
         try:
             bare = self._spindle_bare()
         except session_mod.Refused:
-            if self._task.action not in _NAMES_OF_SCRIPT:
-                raise
             self._spindle_refused = self._cleanup_remote_tmp = True
             self._connection._shell.tmpdir = '/nonexistent/' + texts.TEMP_PREFIX
             return self._connection._shell.tmpdir
@@ -425,6 +428,8 @@ class ActionMixin(ActionBase):
         return remote_path
 
     def _transfer_data(self, remote_path, data):
+        if self._spindle_refused:
+            return remote_path
         if data is None and not compat.HAS_BUILT_MODULE:
             data = {}
         if isinstance(data, dict) and not compat.HAS_BUILT_MODULE:
@@ -457,7 +462,11 @@ class ActionMixin(ActionBase):
         return self._connection.spindle.absolute(compat.plain(path))
 
     def _remote_file_exists(self, path):
-        if self._spindle_bare():
+        try:
+            bare = self._spindle_bare()
+        except session_mod.Refused:
+            return False
+        if bare:
             return super(ActionMixin, self)._remote_file_exists(path)
         found, error = self._spindle_ops([{'op': 'exists', 'path': self._spindle_path(path)}], True)
         return error is None and bool(found[0])
@@ -483,7 +492,11 @@ class ActionMixin(ActionBase):
     def _remote_expand_user(self, path, sudoable=True, pathsep=None):
         if not path.startswith('~'):
             return path
-        if self._spindle_bare():
+        try:
+            bare = self._spindle_bare()
+        except session_mod.Refused:
+            return path
+        if bare:
             return super(ActionMixin, self)._remote_expand_user(path, sudoable, pathsep)
         session = self._connection.spindle
         context = session.context(sudoable)

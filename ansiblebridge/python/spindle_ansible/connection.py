@@ -132,35 +132,36 @@ class Connection(ConnectionBase):
         tty = wanted is None or settings.truth(wanted)
         emulate_tty = ssh and tty and sudoable and not in_data and not session.no_tty
         try:
-            context = session.context(sudoable, bare=True)
+            result = self._run(cmd, in_data, sudoable, mitogen_chdir, emulate_tty)
+            rc, out, err = result.exit_status, result.out, result.err
         except session_mod.Refused as e:
             if not sudoable:
                 raise
             said = to_bytes(e.said) + b'\n'
-            return self._behind(tty and ssh, emulate_tty, e.rc, *((said, b'') if emulate_tty else (b'', said)))
+            rc, out, err = (e.rc, said, b'') if emulate_tty else (e.rc, b'', said)
+        if ssh and tty:
+            source = session.source()
+            farewell = texts.HANGUP % (source.get('host') or source.address(),)
+            err += to_bytes(farewell) + (b'\r\n' if emulate_tty else b'\n')
+        return rc, out, err
+
+    def _run(self, cmd, in_data, sudoable, directory, emulate_tty):
+        """The result of a command line."""
+        session = self.spindle
+        context = session.context(sudoable, bare=True)
         if not isinstance(cmd, bytes):
             cmd = compat.plain(u'%s' % (cmd,))  # raw without a command is None, and runs that
         accounts.make_way_for_command(session, cmd)
         meta = session.surroundings(context)
         line = _text(cmd)
-        if context.bare or ssh and context is session.login:
+        if context.bare or self.spindle_method == 'ssh' and context is session.login:
             meta['command'] = line  # in the account's login shell, as sshd would
         else:
             meta['argv'] = [compat.plain(getattr(self._shell, 'executable', None)) or '/bin/sh', '-c', line]
         meta['tty'] = emulate_tty
-        if mitogen_chdir:
-            meta['cwd'] = mitogen_chdir
-        parts = [to_bytes(in_data)] if in_data else []
-        result = session.call('exec', context, meta=meta, parts=parts)
-        return self._behind(tty and ssh, emulate_tty, result.exit_status, result.out, result.err)
-
-    def _behind(self, says, emulate_tty, rc, out, err):
-        """A command's end, with what ssh would say behind it."""
-        if says:
-            source = self.spindle.source()
-            farewell = texts.HANGUP % (source.get('host') or source.address(),)
-            err += to_bytes(farewell) + (b'\r\n' if emulate_tty else b'\n')
-        return rc, out, err
+        if directory:
+            meta['cwd'] = directory
+        return session.call('exec', context, meta=meta, parts=[to_bytes(in_data)] if in_data else [])
 
     def put_file(self, in_path, out_path):
         """Send a file of the controller; a small one rides in the next call."""

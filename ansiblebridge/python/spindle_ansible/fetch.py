@@ -42,13 +42,19 @@ class _WithoutBecome(object):
 class FetchMixin(action_mixin.ActionMixin):
     """Goes in front of everything else of the fetch action."""
 
-    _spindle_directory = False
+    _spindle_by_slurp = False
 
     def _execute_remote_stat(self, *args, **kwargs):
-        found = super(FetchMixin, self)._execute_remote_stat(*args, **kwargs)
+        self._spindle_modules_refused = False
+        try:
+            found = super(FetchMixin, self)._execute_remote_stat(*args, **kwargs)
+        except AnsibleError:
+            if not self._spindle_modules_refused:
+                raise
+            found = {'isdir': True}
         if isinstance(self._connection, _WithoutBecome) and found.get('isdir'):
-            self._spindle_directory = True  # 2.10 lets nothing through that is raised here
-            raise _Gone  # slurp has words of its own for a directory
+            self._spindle_by_slurp = True  # 2.10 lets nothing through that is raised here
+            raise _Gone  # slurp has words of its own for a directory, and for an account that cannot be become
         return found
 
     def run(self, tmp=None, task_vars=None):
@@ -62,6 +68,7 @@ class FetchMixin(action_mixin.ActionMixin):
             return super(FetchMixin, self).run(tmp, task_vars)
         args = self._task.args
         self._connection = _WithoutBecome(real)
+        self._spindle_by_slurp = False
         self._task.args = dict(args, validate_checksum=False)
         try:
             result = super(FetchMixin, self).run(tmp, task_vars)
@@ -70,7 +77,7 @@ class FetchMixin(action_mixin.ActionMixin):
         finally:
             self._connection = real
             self._task.args = args
-        if result is None or self._spindle_directory:
+        if result is None or self._spindle_by_slurp:
             return super(FetchMixin, self).run(tmp, task_vars)
         if 'remote_checksum' in result:
             result['remote_checksum'] = result['checksum']

@@ -54,7 +54,7 @@ class Refused(AnsibleModuleError):
     @property
     def said(self):
         """What the program has printed."""
-        return self.text[len(texts.EOF):] if self.text.startswith(texts.EOF) else self.text
+        return self.text.partition(texts.EOF)[2] or self.text
 
 
 class Context(object):

@@ -369,6 +369,12 @@ class SessionTest(SessionCase):
         self.assertEqual([op for op, _ in limited], ['connect', 'retire', 'connect', 'retire', 'ticket', 'reset'])
         self.assertTrue(all(seconds for _, seconds in limited), limited)
 
+    def test_what_a_program_has_said_is_told_without_ours(self):
+        for text, said in (('error occurred on host web1: EOF on stream; last 100 lines received:\nsudo: unknown user x', 'sudo: unknown user x'),
+                           ('Child start failed', 'Child start failed')):
+            self.assertEqual(session_mod.Refused(text, 0).said, said)
+        self.assertEqual([session_mod.Refused('', rc).rc for rc in (0, 127)], [1, 127])
+
     def test_a_lost_multiplexer_is_told(self):
         self.client.answers['exec'] = client_mod.ClientError('gone')
         with self.assertRaisesRegex(AnsibleConnectionFailure, 'Original error was: gone'):
