@@ -223,11 +223,12 @@ def hides_template(value):
 
 
 def unparsed(action, found, words):
-    """What a module's answer comes to that is none: found is a command's result. Later releases have their own words for it, which say where to look."""
+    """What a module's answer comes to that is none, in words of ours: found is a command's result."""
     if not HAS_BUILT_MODULE:
-        return dict(action._parse_returned_data(found), msg=words)
-    data = action._parse_returned_data(found, 'legacy')
-    if not isinstance(data, dict):
-        data.remove_internal_keys()
-        data = data.as_result_dict(for_round_trip=True)
-    return data
+        data = action._parse_returned_data(found)
+    else:
+        data = action._parse_returned_data(found, 'legacy')
+        if not isinstance(data, dict):
+            data.remove_internal_keys()
+            data = data.as_result_dict(for_round_trip=True)
+    return dict(data, msg=words)
