@@ -42,7 +42,8 @@ func Argv(o Options) []string {
 		}
 		s.WriteString(test + "exec " + command + stage)
 	}
-	fmt.Fprintf(&s, `echo "SPINDLE0 %s no-python";exit 127`, title(o.Nonce))
+	// It stays until it was heard: of a program that ends at once, podman may pass on nothing.
+	fmt.Fprintf(&s, `echo "SPINDLE0 %s no-python";cat >/dev/null 2>&1;exit 127`, title(o.Nonce))
 	return []string{"/bin/sh", "-c", s.String()}
 }
 

@@ -3,11 +3,13 @@ package bootstrap
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"al.essio.dev/pkg/shellescape"
 	"github.com/google/go-cmp/cmp"
@@ -136,6 +138,38 @@ func TestCandidates(t *testing.T) {
 				t.Errorf("what a candidate's setup did is seen by the next: %s", env)
 			}
 		})
+	}
+}
+
+// What starts the script may pass on nothing of a program that has ended already; see [transports.Script.Waits].
+func TestWhatIsNotThereIsHeardBeforeTheEnd(t *testing.T) {
+	argv := Argv(Options{Candidates: []string{"/nonexistent/python3"}, Nonce: "n0nce", Title: "t"})
+	cmd := exec.Command(argv[0], argv[1:]...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(io.Discard, out)
+	}()
+	select {
+	case <-ended:
+		t.Error("it ends by itself")
+	case <-time.After(300 * time.Millisecond):
+	}
+	_ = in.Close()
+	<-ended
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 127 {
+		t.Errorf("%v, want 127", err)
 	}
 }
 

@@ -10,7 +10,7 @@
 //	SPINDLE1 <nonce>
 //
 // reads exactly [PackedSize] bytes from its stdin, and runs what they hold. If there is no interpreter, the script
-// prints `SPINDLE0 <nonce> no-python` and exits with 127. [Flight] is what to write to that stdin, at once and without
+// prints `SPINDLE0 <nonce> no-python`, waits for the end of its stdin, and exits with 127. [Flight] is what to write to that stdin, at once and without
 // waiting for anything: the packed agent, and behind it READY, which the agent answers with HELLO. From then on the
 // agent speaks docs/protocol.md.
 //

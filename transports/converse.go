@@ -236,7 +236,7 @@ func (c *conversation) fly() {
 			return
 		}
 	}
-	if c.link.Side() == nil || c.typeIn {
+	if c.link.Side() == nil || c.typeIn || c.bare && c.script.Waits {
 		select {
 		case <-c.marker:
 		case <-c.outEnd:

@@ -23,6 +23,9 @@ type Script struct {
 	Class Class
 	// Tell hands what was said before the agent came up to Booted.Said: the user has asked for it.
 	Tell bool
+	// Waits has a command line without an agent be sent only when the shell that runs it was heard, which takes a round trip:
+	// what starts it may lose what a program has said that ended soon.
+	Waits bool
 	// Timeout bounds the conversation, together with ctx's own deadline; DefaultTimeout if zero.
 	Timeout time.Duration
 }

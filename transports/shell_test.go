@@ -24,6 +24,7 @@ type gate struct {
 	script string // starts "$@" in the end
 	mode   transports.Mode
 	word   transports.Secret
+	waits  bool
 }
 
 func (g gate) Name() string           { return "gate" }
@@ -37,7 +38,7 @@ func (g gate) Plan(_ context.Context, _ transports.Spawner, program []string) (t
 	return transports.Plan{
 		Command: transports.Command{Argv: slices.Concat([]string{"/bin/sh", "-c", g.script, "gate"}, program), Mode: g.mode},
 		Script: transports.Script{
-			Class: transports.BecomeFailed, Timeout: 10 * time.Second,
+			Class: transports.BecomeFailed, Timeout: 10 * time.Second, Waits: g.waits,
 			Prompts: []transports.Prompt{{
 				Name: "password", Pattern: regexp.MustCompile(`word: $`), Answer: g.word, Required: "required", Again: "wrong",
 			}},
@@ -240,6 +241,22 @@ func TestShellOfAToolThatJoinsStreams(t *testing.T) {
 }
 
 // A shell is a spawner too: for a hop behind an account without Python.
+// A tool that passes on nothing of a program that has ended before it looks, as podman may.
+func TestShellOfAToolThatLosesWhatEndsSoon(t *testing.T) {
+	d := t.TempDir()
+	s := openShell(t, gate{waits: true, script: `
+		d=$(mktemp -d ` + d + `/XXXXXX); exec 3<&0
+		"$@" <&3 >$d/out 2>$d/err & p=$!
+		sleep 0.3
+		kill -0 $p 2>/dev/null || { wait $p; exit; }
+		tail -f -s 0.05 -n +1 --pid=$p $d/err >&2 &
+		tail -f -s 0.05 -n +1 --pid=$p $d/out
+		wait $p`}, &local.Spawner{})
+	if got := runLine(t, s, transports.Line{Text: "echo out; echo err >&2; exit 3"}, ""); got.out != "out\n" || got.exit.Code != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestShellSpawns(t *testing.T) {
 	s := openShell(t, askingGate("tiger"), &local.Spawner{})
 	link, err := s.Spawn(t.Context(), transports.Command{Argv: []string{"sh", "-c", `test -t 2 && echo "$1" "$A" && pwd && cat`, "x", "it's"}, Env: []string{"A=b c"}, Dir: "/usr", Mode: transports.ControlTTY})

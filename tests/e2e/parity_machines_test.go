@@ -257,7 +257,7 @@ var (
 )
 
 // leftOf lists what agents should have removed: what has a name of ours, and directories for temporary files that hold nothing. These stay where
-// a job had its own in them when the agent ended.
+// a job had its own in them when the agent ended, which an account also has from facts that are gathered side by side.
 func leftOf(files env.Files, jobs bool) []string {
 	var out []string
 	full := map[string]bool{}
@@ -265,6 +265,9 @@ func leftOf(files env.Files, jobs bool) []string {
 		full[filepath.Dir(path)] = true
 	}
 	for path, f := range files {
+		home, _, _ := strings.Cut(path, "/.ansible")
+		_, async := files[home+"/.ansible_async"]
+		jobs := jobs || async
 		if f.Kind != "gone" && (ofOurs.MatchString(path) || !jobs && f.Kind == "dir" && base.MatchString(path) && !full[path]) {
 			out = append(out, fmt.Sprintf("%s: %v", path, f))
 		}

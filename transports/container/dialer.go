@@ -21,6 +21,7 @@ type dialer struct {
 	env                     []string          // of the tool
 	lead                    transports.Secret // what argv reads first
 	timeout                 time.Duration
+	loses                   bool     // the tool may lose the output of a program that ends soon
 	hint                    string   // follows the lines of a tool that ended too early
 	hidden                  []hidden // what no error shows
 }
@@ -63,7 +64,7 @@ func (d *dialer) plan(program []string) transports.Plan {
 	}
 	return transports.Plan{
 		Command: transports.Command{Argv: slices.Concat(d.argv, program), Env: d.env},
-		Script:  transports.Script{Lead: d.lead, Timeout: d.timeout},
+		Script:  transports.Script{Lead: d.lead, Waits: d.loses, Timeout: d.timeout},
 		How:     d.method,
 		Explain: d.explain,
 	}

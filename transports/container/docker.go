@@ -46,7 +46,7 @@ func Podman(kwargs json.RawMessage) (transports.Dialer, error) {
 	default:
 		s.fail("escalation %q is neither sudo nor su", how)
 	}
-	return s.made(dialer{user: user, container: name, argv: argv, su: su, env: s.Env("env"), hidden: values(args)})
+	return s.made(dialer{user: user, container: name, argv: argv, su: su, env: s.Env("env"), hidden: values(args), loses: true})
 }
 
 // Buildah is the method "buildah": it runs a program in a container that is being built.

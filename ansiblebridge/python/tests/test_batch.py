@@ -275,11 +275,14 @@ class FilterModule(object):
 
     def test_what_takes_no_time_is_shown_in_the_order_of_the_hosts(self):
         inventory = ''.join('h%02d ansible_connection=local\n' % n for n in range(20))
-        self.play('  - debug: msg=one\n  - set_fact: {a: "{{ inventory_hostname }}"}\n  - command: echo never\n    when: a is undefined\n  - assert: {that: a is defined}\n',
-                  inventory=inventory, ANSIBLE_FORKS='20')
-        for task in self.output.split('TASK [')[1:]:
-            hosts = re.findall(r'^(?:ok|skipping): \[(h\d\d)\]', task, re.M)
-            self.assertEqual(hosts, ['h%02d' % n for n in range(20)], task)
+        orders = []
+        while len(orders) < 3:  # on a busy machine the last ones may be given to a process of their own, which overtakes the first
+            self.play('  - debug: msg=one\n  - set_fact: {a: "{{ inventory_hostname }}"}\n  - command: echo never\n    when: a is undefined\n  - assert: {that: a is defined}\n',
+                      inventory=inventory, ANSIBLE_FORKS='20')
+            orders.append([re.findall(r'^(?:ok|skipping): \[(h\d\d)\]', task, re.M) for task in self.output.split('TASK [')[1:]])
+            if orders[-1] == [['h%02d' % n for n in range(20)]] * 4:
+                return
+        self.fail(orders)
 
     def test_hosts_begin_in_their_order(self):
         carrier = object.__new__(workers.Carrier)
