@@ -2,7 +2,9 @@ package ansiblebridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -57,14 +59,21 @@ func Listen(path string) (*net.UnixListener, error) {
 
 // bridge owns the listening socket and is the parent of all sessions.
 type bridge struct {
-	cfg  *Config
-	next uint64
+	cfg      *Config
+	listener *net.UnixListener
+	next     uint64
 }
 
 // acceptPause is how long the bridge waits before it accepts again after a failure.
 const acceptPause = 200 * time.Millisecond
 
 type acceptAgain struct{}
+
+// lookPause is how often the bridge looks whether its socket is still there: a task may clear the directory that it is in, and
+// whoever logs out may lose it.
+const lookPause = time.Second
+
+type look struct{}
 
 // accepted is a new connection, from the pump that accepts.
 type accepted struct {
@@ -73,13 +82,17 @@ type accepted struct {
 
 // Spec describes the bridge.
 func Spec(cfg *Config) actors.Spec {
-	return actors.Spec{Kind: "bridge", Name: "bridge", New: func() actor.Actor { return &bridge{cfg: cfg} }}
+	return actors.Spec{Kind: "bridge", Name: "bridge", New: func() actor.Actor { return &bridge{cfg: cfg, listener: cfg.Listener} }}
 }
 
 func (b *bridge) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		b.accept(ctx)
+		actors.After(ctx, lookPause, &look{})
+	case *look:
+		b.onLook(ctx)
+		actors.After(ctx, lookPause, &look{})
 	case *accepted:
 		b.onAccepted(ctx, m)
 	case *actors.PumpDone:
@@ -90,17 +103,17 @@ func (b *bridge) Receive(ctx actor.Context) {
 	case *acceptAgain:
 		b.accept(ctx)
 	case *actor.Stopping:
-		b.cfg.Listener.Close() // ends the pump, and removes the socket
+		b.listener.Close() // ends the pump, and removes the socket
 	}
 }
 
 func (b *bridge) accept(ctx actor.Context) {
-	self, sys, l := ctx.Self(), actors.SystemOf(ctx), b.cfg.Listener
+	self, sys, l := ctx.Self(), actors.SystemOf(ctx), b.listener
 	actors.Go(ctx, "accept", func(ctx context.Context) error {
 		for {
 			conn, err := l.AcceptUnix()
 			if err != nil {
-				if ctx.Err() != nil {
+				if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 					return nil
 				}
 				return err
@@ -108,6 +121,24 @@ func (b *bridge) accept(ctx actor.Context) {
 			sys.Send(self, &accepted{conn: conn})
 		}
 	})
+}
+
+// onLook listens anew where the socket has gone. Sessions that there are have lost nothing.
+func (b *bridge) onLook(ctx actor.Context) {
+	path := b.listener.Addr().String()
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	l, err := Listen(path)
+	if err != nil {
+		b.cfg.Logger.Error("the socket has gone, and cannot be made again", zap.Error(err))
+		return
+	}
+	b.cfg.Logger.Warn("the socket had gone, and was made again", zap.String("path", path))
+	b.listener.SetUnlinkOnClose(false) // or it would remove the new one
+	b.listener.Close()
+	b.listener = l
+	b.accept(ctx)
 }
 
 func (b *bridge) onAccepted(ctx actor.Context, m *accepted) {

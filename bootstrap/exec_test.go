@@ -136,6 +136,22 @@ func TestDaemonsDoNotHoldUpTheirCall(t *testing.T) {
 	})
 }
 
+// What a shell does not wait for may say its last words.
+func TestWhatIsSaidAfterTheShell(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		r := boot(t, tg)
+		for command, want := range map[string]string{
+			"(sleep 0.6; echo late; sleep 0.6; echo later >&2) & echo early":                               "early\nlate\n",
+			"mkfifo " + r.dir + "/f; (sleep 0.2; cat <" + r.dir + "/f) & exec >" + r.dir + "/f; echo said": "said\n",
+		} {
+			got := r.call("exec", meta{"command": command}, nil)
+			if got.Status != wire.StatusOK || got.Out != want || strings.Contains(command, "later") != (got.Err == "later\n") {
+				t.Errorf("%s: got %+v", command, got)
+			}
+		}
+	})
+}
+
 func TestUnknownOperation(t *testing.T) {
 	r := boot(t, targets()[0])
 	got := r.call("dance", meta{}, nil)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"go.uber.org/zap/zapcore"
 )
@@ -85,6 +86,10 @@ func (s *Secret) UnmarshalJSON(b []byte) error {
 	var text string
 	if err := json.Unmarshal(b, &text); err != nil {
 		return errors.New("a password must be a string")
+	}
+	// What is behind a line's end can be typed nowhere. Whoever encrypts what echo prints has one there, which sshpass and sudo do not mind.
+	if line, _, more := strings.Cut(text, "\n"); more {
+		text = strings.TrimSuffix(line, "\r")
 	}
 	*s = NewSecret(text)
 	return nil

@@ -73,7 +73,8 @@ func TestSecretFromJSON(t *testing.T) {
 		set        bool
 	}{
 		{`"` + word + `"`, word, true},
-		{` "g\u00fcnther\n" `, "günther\n", true},
+		{` "g\u00fcnther\n" `, "günther", true},
+		{`"` + word + `\r\nmore"`, word, true},
 		{`""`, "", true},
 		{`null`, "", false},
 		{`1234`, "1234", true},

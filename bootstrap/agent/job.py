@@ -1,6 +1,10 @@
 # Calls and spawned programs: one forked child each, its streams, its end.
 
 
+# How long the pipes of a program that has ended are read, at most, for what others have to say there.
+LINGER = 5
+
+
 class Job(object):
     """What a CALL or a SPAWN has started. It answers with exactly one terminal frame."""
 
@@ -105,6 +109,10 @@ class Job(object):
     def end_of_input(self, sink):
         sink.end()
 
+    def lingers(self, source):
+        """Whether what others write into a stream still counts, for a moment, when the child has ended."""
+        return False
+
     def exited(self, status):
         """The child has ended and was reaped."""
         self.status = status
@@ -133,6 +141,7 @@ class Job(object):
             # Whatever else is in the group was meant to stay: a daemon that the module has started.
             self.link.bury(self.pid)
             self.next = monotonic() + 0.3
+            self.late = self.next + LINGER
             self.update()
 
     def kill(self, status, words):
@@ -161,13 +170,20 @@ class Job(object):
         if self.next is not None and now >= self.next:
             self.next = None
             if self.status is not None:
-                # The child has ended, but somebody keeps its terminal.
+                # The child has ended, but somebody keeps its terminal, or its pipes and is silent, or talks on and on.
                 for source in self.sources.values():
-                    if source.terminal and source.fd is not None:
-                        if source.size < CHUNK_MAX:
-                            source.close()
+                    if source.fd is None or source.left is not None:
+                        continue
+                    if not source.terminal:
+                        if now < self.late and source.seen != source.total:
+                            source.seen = source.total
+                            self.next = now + GRACE
                         else:
-                            self.next = now + 0.3
+                            source.settle()
+                    elif source.size < CHUNK_MAX:
+                        source.close()
+                    else:
+                        self.next = now + 0.3
                 self.update()
             elif self.signals:
                 signal_child(self.pid, self.signals.pop(0))
@@ -304,6 +320,11 @@ class Call(Job):
         if self.op != 'module' or not strict(self.meta):
             return True
         return not self.streaming and plainly(self.rc(), self.sources[1].look())
+
+    def lingers(self, source):
+        # The last words of a shell may come from a program that it does not wait for, as "exec > >(tee log)" has it; and a
+        # module's may all come from a fork of its own.
+        return not self.fate and (self.op == 'exec' or self.op == 'module' and source.channel == 1 and not source.unread() + source.total)
 
     def answer(self):
         if self.ahead:

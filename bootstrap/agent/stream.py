@@ -22,6 +22,8 @@ class Source(object):
         self.chunks = deque()
         self.size = 0
         self.credit = WINDOW_INITIAL
+        self.total = 0  # of what was read
+        self.seen = -1  # that total, when it was looked at last
         self.left = None  # once the program has ended: what it had written and we have not read
         self.queued = False  # in the link's round of those that have something to send
         self.told = False  # EOF was sent
@@ -61,6 +63,7 @@ class Source(object):
                 data = data.replace(b'\n', b'\r\n')
             self.chunks.append(data)
             self.size += len(data)
+            self.total += len(data)
         if not data:
             self.close()
         elif self.left == 0:
@@ -72,12 +75,20 @@ class Source(object):
 
         They may have the descriptor still (a daemon that it has started), so the end of the file does not tell.
         """
-        if self.fd is None or self.terminal:
+        if self.fd is None or self.terminal or self.job.lingers(self):
             return  # a terminal says EIO; the job's alarm ends it where somebody keeps it open
-        import termios
-        self.left = struct.unpack('i', fcntl.ioctl(self.fd, termios.FIONREAD, b'\0\0\0\0'))[0]
+        self.settle()
+
+    def settle(self):
+        """Ends when what was written until now is read."""
+        self.left = self.unread()
         if not self.left:
             self.leave()
+
+    def unread(self):
+        """How much was written and not read yet."""
+        import termios
+        return struct.unpack('i', fcntl.ioctl(self.fd, termios.FIONREAD, b'\0\0\0\0'))[0]
 
     def leave(self):
         """Ends for the job; what others write from now on has another reader, unless they are to end with it."""

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -94,7 +95,9 @@ func serve(o serveOptions) error {
 	if err := sys.Census().Wait(ctx); err != nil {
 		log.Warn("not everything ended in time", zap.Error(err))
 	}
-	return errors.Join(sys.Stop(ctx), sys.Failure())
+	err = errors.Join(sys.Stop(ctx), sys.Failure())
+	_ = os.Remove(filepath.Dir(o.socket)) // if no other run has a socket there
+	return err
 }
 
 // maxInterpreters is how many accounts are kept at a time behind one login. As in Mitogen, what is no such number is as good as nothing (contract

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -212,6 +213,15 @@ func (s *connections) asked(m *Acquire) ([]*tree.Hop, error) {
 	return hops, nil
 }
 
+// unusable has settings that no connection can be made of count as a host that cannot be reached, as they do with stock Ansible.
+func unusable(err error) error {
+	var ce *transports.ConnectError
+	if errors.As(err, &ce) {
+		return err
+	}
+	return &transports.ConnectError{Class: transports.Unreachable, Text: err.Error(), Err: err}
+}
+
 // plan turns settings into hops with keys. The key of a hop covers the whole way to it.
 func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
 	if len(reqs) == 0 {
@@ -226,7 +236,7 @@ func (s *connections) plan(reqs []HopRequest) ([]*tree.Hop, error) {
 		}
 		dialer, err := factory(r.Kwargs)
 		if err != nil {
-			return nil, err
+			return nil, unusable(err)
 		}
 		encoded, err := identity(r)
 		if err != nil {

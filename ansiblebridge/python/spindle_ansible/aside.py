@@ -9,12 +9,13 @@ from ansible.plugins.loader import connection_loader
 
 from spindle_ansible import compat
 from spindle_ansible import methods
+from spindle_ansible import sources
 from spindle_ansible import texts
 
 
 def refusal(connection, words, variables, templar):
     """Why a connection cannot become Ansible's own, or None; words say what Spindle does not do."""
-    via = compat.plain(compat.template(templar, variables.get('mitogen_via')))
+    via = sources.via_of(variables, templar)
     if via:
         return texts.ASIDE_VIA % (words, via)
     name = connection.spindle_name

@@ -18,6 +18,8 @@ from spindle_ansible import wire
 
 # How long a multiplexer is tried again that was just started and may not listen yet, or is busy and has a full backlog.
 CONNECT_SECONDS = 10.0
+# How long a socket that has gone is waited for: the multiplexer looks every second, and listens anew.
+GONE_SECONDS = 4.0
 # How long a multiplexer that has not answered in time may take to answer somebody else.
 ANSWER_SECONDS = 5.0
 # What goes in the CALL frame itself; more is sent as DATA against credit.
@@ -95,6 +97,7 @@ class Client(object):
     def connect(self, seconds=CONNECT_SECONDS):
         """Open the socket and send HELLO; try again for as long as that may help."""
         limit = time.monotonic() + seconds
+        gone = min(limit, limit - seconds + GONE_SECONDS)
         pause = 0.002
         while True:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -104,7 +107,8 @@ class Client(object):
                 break
             except OSError as e:
                 sock.close()
-                if e.errno not in self._transient or time.monotonic() + pause > limit:
+                again = limit if e.errno in self._transient else gone if e.errno == errno.ENOENT else 0
+                if time.monotonic() + pause > again:
                     raise ClientError(str(e))
             except BaseException:
                 sock.close()

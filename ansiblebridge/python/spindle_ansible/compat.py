@@ -122,7 +122,7 @@ def fact_text(value):
 def template(templar, value, omitted=None):
     """A templated value; strings without templates are left alone. omitted is what counts where it is not to count."""
     if templar is None or not isinstance(value, str) or '{' not in value:
-        return value
+        return _kept(value, omitted)
     return _templated(templar, value, omitted)
 
 
@@ -141,9 +141,15 @@ def templates_of(templar, variables, names):
 
 def _templated(templar, value, omitted):
     try:
-        return templar.template(value)
+        found = templar.template(value)
     except _Omitted:
         return omitted
+    return _kept(found, omitted)
+
+
+def _kept(value, omitted):
+    """A value, unless it is what `omit` is in earlier releases."""
+    return omitted if isinstance(value, str) and value.startswith('__omit_place_holder__') else value
 
 
 def config_value(name, variables, default=None):

@@ -228,6 +228,8 @@ class Connection(ConnectionBase):
         variables, _, templar, _ = meta
         unsupported = self.spindle_unsupported(variables)
         if not unsupported:
+            if self.spindle_stock.reset is ConnectionBase.reset:
+                ConnectionBase.reset(self)  # says that it can do nothing
             self.spindle.begin(*meta)
             self.spindle.reset()
             unsupported = _foreign(getattr(self._play_context, 'become_method', None))  # tasks with become have gone the stock way

@@ -99,7 +99,7 @@ def ssh_hop(source, python):
     identity = source.get('private_key_file', 'private_key_file')
     args = []
     for name in ('ssh_args', 'ssh_common_args', 'ssh_extra_args'):
-        args.extend(settings.words(source.get(name, name), name))
+        args.extend(word.strip() for word in settings.words(source.get(name, name), name) if word.strip())
     password = compat.plain(source.password()) or None
     for name in PASSWORD_FOR if password else ():  # the task's own host has stepped aside
         if source.get(name):

@@ -3,6 +3,7 @@
 The rule, in words, is in the user guide, and why it is as it is in docs/decisions/0017. What is not
 known to be harmless is taken for harmful: a loop that is refused here runs as ever.
 """
+import keyword
 import os
 import re
 
@@ -159,6 +160,12 @@ def names(task):
     return frozenset(listed(register))
 
 
+def _is_name(name):
+    """Whether a result can be registered by it. Up to 2.18 Ansible asks that behind the call, and fails the task, and the loop, that has another one."""
+    text = str(name)
+    return re.match('[A-Za-z_][A-Za-z0-9_]*\\Z', text) is not None and not keyword.iskeyword(text)
+
+
 def _check_alone(task):
     """What a task must be, wherever it stands."""
     if type(task) is not Task or not methods.needs_connection(str(task.action)):
@@ -171,7 +178,7 @@ def _check_alone(task):
     if '{' in str(getattr(task, 'throttle', '')):
         raise Dependent('its throttle is a template')  # which the main process evaluates
     for name in names(task):
-        if not str(name).isidentifier():
+        if not _is_name(name):
             raise Dependent('register is no name')
         if str(name).startswith(_SETTINGS):
             raise Dependent('its result is a setting')
@@ -203,7 +210,7 @@ def _check(task, variables, items):
         registered = (registered,)
     elif registered and not isinstance(registered, dict):
         raise Dependent('register is not understood')
-    if not all(str(name).isidentifier() for name in registered):
+    if not all(_is_name(name) for name in registered):
         raise Dependent('register is no name')
     before = _Scan(variables, frozenset(str(name) for name in registered))
     _look_ahead(task, variables, before)

@@ -185,6 +185,7 @@ class Multiplexer(object):
         if self._ready:
             if self.process.poll() is not None:
                 raise Unavailable('%s serve has ended, with exit status %d.' % (self.binary, self.process.returncode))
+            self._be_there()
             return
         limit = time.monotonic() + seconds
         said = b''
@@ -208,6 +209,14 @@ class Multiplexer(object):
         except (client_mod.ClientError, OSError) as e:
             raise Unavailable('%s serve: %s. Is it the spindle program of this release?' % (self.binary, e))
         self._ready = True
+
+    def _be_there(self):
+        """Wait for the socket, if it has gone: the multiplexer makes it anew where it can."""
+        limit = time.monotonic() + client_mod.GONE_SECONDS
+        while not os.path.exists(self.path):
+            if time.monotonic() > limit:
+                raise Unavailable('its socket %s has disappeared.' % self.path)
+            time.sleep(0.05)
 
     def client(self, seconds=client_mod.CONNECT_SECONDS):
         """This thread's session, opened when first asked for."""
@@ -239,6 +248,8 @@ class Multiplexer(object):
             except OSError:
                 self.process.kill()
             self.process.wait()
+        except KeyboardInterrupt:
+            return  # somebody is in a hurry: it ends by itself, and removes what is its own
         self._messages.close()
         remove_quietly(self._claim)
         remove_quietly(self.path)

@@ -407,8 +407,15 @@ class Session(object):
         return meta
 
     def reset(self):
-        """Stop the login account's agent and all that is below it. No connection: nothing to do."""
+        """Stop the login account's agent and all that is below it. No connection: nothing to do; nor where there is no multiplexer any more."""
         way = self.way(become=False)
+        try:
+            self._reset(way)
+        except AnsibleError as e:  # it would end the run
+            self.forget()
+            log.debug('nothing was reset: %s' % e)
+
+    def _reset(self, way):
         if self.login is None:
             result = self._exchange('reset', meta={'hops': way}, seconds=hops.seconds(way) + GRACE_SECONDS)
             if result.status == wire.OK:

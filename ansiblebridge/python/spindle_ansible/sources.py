@@ -15,6 +15,8 @@ from spindle_ansible import runtime
 # What the command line says of these is in the play context up to 2.10, and nowhere else.
 _BY_COMMAND_LINE = ('ssh_common_args', 'ssh_extra_args')
 
+_PASSWORDS = ('password', 'become_pass')
+
 
 def option(plugin, name, default=None):
     """A plugin's option, or a default where the running version has no such option."""
@@ -27,6 +29,19 @@ def option(plugin, name, default=None):
 def _unset(name, value):
     """Whether an option's plugin has nothing to say of it."""
     return value is None or value == '' and name in _BY_COMMAND_LINE
+
+
+def _settled(templar, name, value):
+    """An option's value. Ansible has templated it already, but for a meta task; what a password comes to is none, though it may look like a template."""
+    if name in _PASSWORDS and runtime.meta_settings() is None:
+        return value
+    return compat.template(templar, value)
+
+
+def via_of(variables, templar):
+    """The text of mitogen_via, or None: a host may also say that it has no way, though its group has one."""
+    value = compat.template(templar, variables.get('mitogen_via'))
+    return compat.plain(value) or None if value else None
 
 
 def _special(source, key):
@@ -54,7 +69,7 @@ class Target(object):
             value = None
         if _unset(name, value) and fallback:
             value = getattr(self.connection._play_context, fallback, None)
-        return compat.template(self.templar, value)
+        return _settled(self.templar, name, value)
 
     def own(self, key, fallback=None):
         """An option of a stand-in (config.OPTIONS), or the play context's attribute."""
@@ -96,14 +111,14 @@ class Target(object):
 
     def become_option(self, name):
         """An option of the become plugin: become_user, become_pass, become_exe, become_flags..."""
-        value = compat.template(self.templar, option(self.become, name))
+        value = _settled(self.templar, name, option(self.become, name))
         if value is None and name in ('become_user', 'become_pass'):
             value = getattr(self.connection._play_context, name, None)
         return value
 
     def via(self):
         """The text of mitogen_via, or None."""
-        return compat.plain(self.variable('mitogen_via')) or None
+        return via_of(self.variables, self.templar)
 
 
 class Intermediary(object):
@@ -160,8 +175,9 @@ class Intermediary(object):
     def password(self):
         """The password for the login: the host's own, or what was typed for all."""
         for name in ('ansible_ssh_password', 'ansible_ssh_pass', 'ansible_password'):
-            if self.variable(name):
-                return self.variable(name)
+            value = self.variables.get(name)  # templated, as that of hostvars; what it comes to is no template
+            if value:
+                return value
         return runtime.typed_passwords()[0]
 
     def timeout(self):
@@ -178,7 +194,7 @@ class Intermediary(object):
         if name == 'become_user' and user:
             return user
         try:
-            value = config.plugin('become', method, name, self.variables, self.templar)
+            value = config.plugin('become', method, name, self.variables, None if name in _PASSWORDS else self.templar)
         except KeyError:
             value = None
         if value is None and name == 'become_pass':
@@ -187,4 +203,4 @@ class Intermediary(object):
 
     def via(self):
         """The text of mitogen_via, or None."""
-        return compat.plain(self.variable('mitogen_via')) or None
+        return via_of(self.variables, self.templar)

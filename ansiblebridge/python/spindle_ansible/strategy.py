@@ -269,6 +269,10 @@ class StrategyMixin(fallback.FallbackMixin):
                 _hosts=self._hosts_cache, _hosts_all=self._hosts_cache_all)
             templar = Templar(loader=self._loader, variables=variables)
             runtime.set_meta((variables, variables.get('hostvars'), templar, self._loader.get_basedir()))
+            try:
+                runtime.wait_ready()
+            except mux_mod.Unavailable as e:
+                give_up(e)
         try:
             return super(StrategyMixin, self)._execute_meta(task, play_context, iterator, target_host)
         finally:

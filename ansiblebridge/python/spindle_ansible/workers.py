@@ -26,6 +26,7 @@ from spindle_ansible import closure as closure_mod
 from spindle_ansible import compat
 from spindle_ansible import fallback
 from spindle_ansible import log
+from spindle_ansible import openers
 from spindle_ansible import prewarm
 from spindle_ansible import runtime
 from spindle_ansible import waiting
@@ -373,6 +374,7 @@ def _part_threads():
         if isinstance(getattr(sys, name), io.StringIO):  # releases that catch what is printed
             setattr(sys, name, _Stream())
     _hand_on()
+    openers.part()
     # A plugin is in sys.modules before it was run, and a directory's plugins are not noted in one go.
     lock = threading.RLock()
     for kind in _LOADERS:

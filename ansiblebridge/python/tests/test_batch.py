@@ -1,11 +1,14 @@
 """Workers that several hosts share: when they do, and that nobody can tell."""
+import base64
 import concurrent.futures
 import contextvars
 import glob
+import http.server
 import os
 import re
 import shutil
 import signal
+import socketserver
 import subprocess
 import tempfile
 import threading
@@ -205,6 +208,35 @@ class SharedTest(PlaybookCase):
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environ)
         self.both('  - script: vaulted.sh\n', ANSIBLE_VAULT_PASSWORD_FILE='password')
         self.assertEqual(self.output.count('changed=1'), 8, self.output)
+
+    def test_what_one_host_asks_of_a_server_is_asked_with_its_own_password(self):
+        asked = []
+
+        class Server(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                given = base64.b64decode((self.headers.get('Authorization') or '').partition(' ')[2]).decode()
+                self.send_response(200 if given else 401)
+                if given:
+                    asked.append((self.path.lstrip('/'), given.partition(':')[0]))
+                else:
+                    self.send_header('WWW-Authenticate', 'Basic realm="r"')
+                self.send_header('Content-Length', '0')
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        with socketserver.ThreadingTCPServer(('127.0.0.1', 0), Server) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            self.addCleanup(server.shutdown)
+            # Where urllib looks for what was installed, others get a turn.
+            with open(os.path.join(self.directory, 'sitecustomize.py'), 'w') as f:
+                f.write('import time, urllib.request as r\nopen = r.urlopen\n'
+                        'def urlopen(*a, **k):\n    time.sleep(1)\n    return open(*a, **k)\nr.urlopen = urlopen\n')
+            self.play('  - debug: msg="{{ lookup(\'url\', \'http://127.0.0.1:%d/\' ~ inventory_hostname, username=inventory_hostname, password=\'p\') }}"\n'
+                      % server.server_address[1], inventory=INVENTORY, ANSIBLE_FORKS='20', PYTHONPATH=self.directory)
+        self.assertEqual(len(asked), 8, self.output)
+        self.assertEqual([path for path, name in asked if path != name], [])
 
     def test_threads_of_plugins_print_and_warn_as_they_do_in_workers(self):
         filters = os.path.join(self.directory, 'collections', 'ansible_collections', 'own', 'words', 'plugins', 'filter')

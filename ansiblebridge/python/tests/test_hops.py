@@ -86,6 +86,12 @@ class HopsTest(unittest.TestCase):
                        mitogen_via='b')
         self.assertEqual(way[0]['kwargs']['username'], 'y')
 
+    def test_a_host_may_have_no_way_though_its_group_has_one(self):
+        for value in (False, None, '', '__omit_place_holder__0815'):
+            self.only('local', mitogen_via=value)
+            way = self.way('local', {'b': dict(PYTHON, mitogen_via=value)}, mitogen_via='b')
+            self.assertEqual(len(way), 2)
+
     def test_time_limits(self):
         with mock.patch.dict('os.environ', {'ANSIBLE_TIMEOUT': '20'}):
             self.assertEqual(self.only('podman')['connect_timeout'], 10, 'what Ansible has worked out for the task')

@@ -180,10 +180,11 @@ class IndependenceTest(unittest.TestCase):
                      {'until': 'out.rc == 0'}, {'retries': 5}, {'async': 5}, {'async': 5, 'poll': 0}, {'timeout': 5}, {'delegate_to': '{{ item }}'},
                      {'loop_control': {'pause': 1}}, {'loop_control': {'pause': '{{ word }}'}}, {'when': "{{ word }}"}):
             self.assertFalse(self.verdict(task), task)
-        try:
-            self.assertFalse(self.verdict({'register': '{{ word }}'}))
-        except AnsibleParserError:
-            self.assertTrue(compat.HAS_BUILT_MODULE)  # newer releases refuse the play
+        for name in ('{{ word }}', 'import', 'class', u'r\xe9sultat'):
+            try:
+                self.assertFalse(self.verdict({'register': name}))
+            except AnsibleParserError:
+                self.assertTrue(compat.HAS_BUILT_MODULE)  # newer releases refuse the play
         self.assertTrue(self.verdict(delegate_to='another'))
 
     def test_actions(self):
@@ -254,6 +255,14 @@ class TaskTest(unittest.TestCase):
         for off in (False, 'no'):
             self.assertFalse(self.behind({'spindle_pipeline': off}))
             self.assertFalse(self.ahead({'spindle_pipeline': off}))
+
+    def test_what_is_no_name_for_a_result(self):
+        for name in ('import', 'class', u'r\xe9sultat'):
+            try:
+                self.assertFalse(self.ahead(register=name))
+                self.assertFalse(self.behind(register=name))
+            except AnsibleParserError:
+                self.assertTrue(compat.HAS_BUILT_MODULE)  # newer releases refuse the play
 
     def test_what_looks_at_the_results_of_others(self):
         for data in ({'command': 'echo {{ out.rc }}'}, {'command': 'echo {{ before }}'}, {'when': 'out.rc == 0'}, {'when': 'condition'}, {'vars': {'mine': '{{ far }}'}},

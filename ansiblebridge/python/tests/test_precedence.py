@@ -14,6 +14,7 @@ import unittest
 from unittest import mock
 
 from ansible import constants as C
+from ansible import release
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.plugins.become import sudo as become_sudo
@@ -32,7 +33,7 @@ SSH = (
     ('connect_timeout', ('ansible_timeout', '41', 41), ('ansible_ssh_timeout', '42', 42)),
     ('ssh_path', ('ansible_ssh_executable', '/opt/ssh', '/opt/ssh')),
     ('ssh_args', ('ansible_ssh_args', '-4', ['-4']), ('ansible_ssh_common_args', "'-o \"A b\"'", ['-4', '-o', 'A b']),
-     ('ansible_ssh_extra_args', '-q', ['-4', '-o', 'A b', '-q'])),
+     ('ansible_ssh_extra_args', '"\'\' -q \' \'"', ['-4', '-o', 'A b', '-q'])),  # an empty word is none
     ('ssh_debug_level', ('mitogen_ssh_debug_level', '1', 1), ('ansible_ssh_verbosity', '2', 2)),
     ('compression', ('mitogen_ssh_compression', 'no', False)),
     ('keepalive_interval', ('mitogen_ssh_keepalive_interval', '7', 7)),
@@ -141,6 +142,22 @@ class PrecedenceTest(PlaybookCase):
         stacks = self.rows('sudo', SUDO, 'ansible_become=true', via='root@')
         self.look(stacks, 'password_0', 'sudo', dict(DEFAULTS['sudo'], connect_timeout=10, python_path=['/usr/bin/python3']))
         self.assertEqual(stacks['to_username_2']['sudo']['username'], 'root', 'what mitogen_via says')
+
+    def test_what_a_password_comes_to_is_no_template(self):
+        with open(os.path.join(self.directory, 'key'), 'w') as f:
+            f.write('key')
+        words = dict((name, VaultLib([('default', VaultSecret(b'key'))]).encrypt(word).decode().replace('\n', '\n          '))
+                     for name, word in (('login', 'a{{zz}}b'), ('root', 'c{{zz}}{%d')))
+        inventory = ('all:\n  vars: {ansible_connection: ssh, ansible_become: true, ansible_python_interpreter: /usr/bin/python3, zz: TEMPLATED}\n'
+                     '  children: {shown: {hosts: {far: {ansible_connection: local, ansible_become: false, mitogen_via: "root@web"}, web: {}, led: {ansible_password: "{{ named }}", ansible_become_password: "{{ of_root }}"}}}}\n'
+                     '  hosts:\n    web:\n      ansible_password: !vault |\n          %s\n      ansible_become_password: !vault |\n          %s\n'
+                     '    led:\n      named: !vault |\n          %s\n      of_root: !vault |\n          %s\n' % ((words['login'], words['root']) * 2))
+        stacks = self.stacks(inventory, ANSIBLE_VAULT_PASSWORD_FILE='key', ANSIBLE_INVENTORY_UNPARSED_FAILED='1')
+        for host in ('web', 'far', 'led'):
+            # The option itself is templated twice by 2.10 where it is encrypted in place, so that stock ssh gets that.
+            twice = host == 'web' and release.__version__.startswith('2.10.')
+            self.look(stacks, host, 'ssh', {'password': typed('aTEMPLATEDb' if twice else 'a{{zz}}b')})
+            self.look(stacks, host, 'sudo', {'password': typed('c{{zz}}{%d')})
 
     def test_variables_of_su(self):
         stacks = self.rows('su', SU, 'ansible_become=true ansible_become_method=su', via='su:@')
