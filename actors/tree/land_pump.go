@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -150,13 +151,13 @@ type landing struct {
 	hidden bool
 }
 
-// openLanding makes the hidden file. What is no file, as /dev/null, is not to be replaced; and where files can be written, but none be made,
+// openLanding makes the hidden file, whose name has our process in it: the plugins remove those of one that was killed. What is no file, as /dev/null, is not to be replaced; and where files can be written, but none be made,
 // writing there is what is left.
 func openLanding(dest string) (*landing, error) {
 	old, err := os.Stat(dest)
 	there := err == nil && !old.IsDir()
 	if !there || old.Mode().IsRegular() {
-		f, err := os.CreateTemp(filepath.Dir(dest), ".ansible_mitogen_transfer-*.tmp")
+		f, err := os.CreateTemp(filepath.Dir(dest), fmt.Sprintf(".ansible_mitogen_transfer-%d-*.tmp", os.Getpid()))
 		if err == nil {
 			return &landing{File: f, dest: dest, hidden: true}, nil
 		}
@@ -202,7 +203,62 @@ func (l *landing) keep(head *getHead) error {
 			return err
 		}
 	}
-	return os.Rename(l.Name(), l.dest)
+	return l.settle()
+}
+
+// settle has what is whole take the destination's place. A file that is somebody else's, or has other names, is written to, as is one that
+// cannot be replaced since something is mounted there.
+func (l *landing) settle() error {
+	if l.shared() {
+		if err := l.pour(); !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	err := os.Rename(l.Name(), l.dest)
+	if errors.Is(err, syscall.EBUSY) || errors.Is(err, syscall.EXDEV) || errors.Is(err, fs.ErrPermission) {
+		if old, statErr := os.Stat(l.dest); statErr == nil && old.Mode().IsRegular() {
+			return l.pour()
+		}
+	}
+	return err
+}
+
+// shared says whether there is a file already that would lose its owner or its other names.
+func (l *landing) shared() bool {
+	stat := func(path string) *syscall.Stat_t {
+		info, err := os.Stat(path)
+		if err != nil || !info.Mode().IsRegular() {
+			return nil
+		}
+		st, _ := info.Sys().(*syscall.Stat_t)
+		return st
+	}
+	old, fresh := stat(l.dest), stat(l.Name())
+	return old != nil && fresh != nil && (old.Nlink > 1 || old.Uid != fresh.Uid || old.Gid != fresh.Gid)
+}
+
+// pour writes what has come into the file that is there.
+func (l *landing) pour() error {
+	from, err := os.Open(l.Name())
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(l.dest, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(to, from); err != nil {
+		to.Close()
+		return err
+	}
+	if err := to.Close(); err != nil {
+		return err
+	}
+	if info, err := from.Stat(); err == nil {
+		_ = os.Chtimes(l.dest, time.Time{}, info.ModTime())
+	}
+	return nil
 }
 
 // close ends it, and removes what was not kept.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"spindle/actors/tree/treetest"
 	"spindle/transports"
@@ -452,6 +453,48 @@ func TestLandedFilesAreTheirOwners(t *testing.T) {
 		if info, _ := os.Stat(dest); info.Mode() != want {
 			t.Errorf("%o became %v, want %v", mode, info.Mode(), want)
 		}
+	}
+}
+
+// A file that is there keeps its owner and its other names, and may be one that something is mounted on.
+func TestLandingOnWhatIsThere(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"linked", "owned", "mounted", "below"} {
+		if err := os.WriteFile(path(name), []byte("what was there"), 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(path("linked"), path("other")); err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"linked"}
+	if os.Geteuid() == 0 {
+		names = append(names, "owned", "mounted")
+		runtime.LockOSThread() // it ends with the test, and nothing else sees what is mounted
+		if err := errors.Join(
+			os.Chown(path("owned"), 65534, 65534), unix.Unshare(unix.CLONE_NEWNS|unix.CLONE_FS), unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""),
+			unix.Mount(path("below"), path("mounted"), "", unix.MS_BIND, ""),
+		); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer func() { _ = unix.Unmount(path("mounted"), unix.MNT_DETACH) }()
+	for _, name := range names {
+		if err := landAt(t, path(name), "new", 0o600); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range append(names, "other") {
+		if got, err := os.ReadFile(path(name)); string(got) != "new" {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if info, err := os.Stat(path("owned")); os.Geteuid() == 0 && (err != nil || info.Sys().(*syscall.Stat_t).Uid != 65534) {
+		t.Errorf("it is another's: %v", err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 5 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 

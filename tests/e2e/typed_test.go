@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"testing"
 
 	"spindle/tests/env"
@@ -88,7 +89,9 @@ func TestTypedIsRead(t *testing.T) {
 			if _, ok := parity.Find(want, "web1", "pause", "failed"); !ok || ours.Code != stock.Code {
 				t.Errorf("exit codes %d and %d; the stock run was given up: %v", stock.Code, ours.Code, ok)
 			}
-			for _, line := range append(parity.Compare(want, got, parity.All()), parity.Printed(stock.Stdout, ours.Stdout, parity.All())...) {
+			// Whether Enter leaves a line's end behind a line that 2.10 has cleared hangs on when the terminal was put back; seen to differ once in some sixty runs.
+			cleared := func(s string) string { return regexp.MustCompile(`\x1b\[K[\r\n]*`).ReplaceAllString(s, "\x1b[K\n") }
+			for _, line := range append(parity.Compare(want, got, parity.All()), parity.Printed(cleared(stock.Stdout), cleared(ours.Stdout), parity.All())...) {
 				t.Error(line)
 			}
 		})

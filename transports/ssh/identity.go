@@ -216,6 +216,13 @@ func (t *target) offers(agentKeys []identity) (offers []identity, binary []strin
 		}
 	}
 	if !t.identitiesOnly {
+		for _, cert := range certs { // their keys may be in the agent alone
+			if signer := fromAgent(cert.Key); signer != nil {
+				if s, err := gossh.NewCertSigner(cert, signer); err == nil {
+					add(identity{cert, s, "agent"})
+				}
+			}
+		}
 		for _, id := range agentKeys {
 			add(id)
 		}

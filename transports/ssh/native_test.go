@@ -160,6 +160,12 @@ func TestKeys(t *testing.T) {
 			d.config("CertificateFile " + d.path("elsewhere.pub"))
 			return kw{"identity_file": path}
 		}},
+		{name: "certificate-named-and-key-in-agent", setup: func(d *desk, _ *server) kw {
+			private := newPrivate()
+			d.write("elsewhere.pub", authorized(d.certificate(private).Certificate)+"\n")
+			d.config("CertificateFile " + d.path("elsewhere.pub") + "\nIdentityAgent " + d.agent(private))
+			return nil
+		}},
 		{name: "certificate-in-agent", setup: func(d *desk, _ *server) kw {
 			d.config("IdentityAgent " + d.agent(d.certificate(newPrivate())))
 			return nil

@@ -238,7 +238,7 @@ class Plan(object):
         try:
             self._results, done = told(result)
             first = self._results.pop(0)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise AnsibleError('spindle: what the agent says of its steps makes no sense')
         self._done = done if temp and done > 0 else None
         del self._steps[0].meta['next']

@@ -10,7 +10,7 @@ import os
 import stat
 import tempfile
 
-from ansible.errors import AnsibleError, AnsibleFileNotFound
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.module_utils.common.text.converters import to_bytes
 from ansible.plugins.connection import ConnectionBase
 
@@ -217,7 +217,11 @@ class Connection(ConnectionBase):
         dest = os.path.abspath(_text(out_path))
         if os.path.islink(dest):  # it is written through, and may lead to what is yet to be made
             dest = os.path.realpath(dest)
-        session.call('get', context, meta={'src': session.absolute(_text(in_path)), 'dest': dest})
+        try:
+            session.call('get', context, meta={'src': session.absolute(_text(in_path)), 'dest': dest})
+        except AnsibleConnectionFailure:
+            runtime.clean_up_after(dest)
+            raise
 
     def reset(self):
         """End this host's connection, whoever uses it; the next use makes a new one."""

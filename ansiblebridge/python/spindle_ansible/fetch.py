@@ -48,8 +48,10 @@ class FetchMixin(action_mixin.ActionMixin):
         self._spindle_modules_refused = False
         try:
             found = super(FetchMixin, self)._execute_remote_stat(*args, **kwargs)
-        except AnsibleError:
-            if not self._spindle_modules_refused:
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError:  # with become, stock Ansible does not look: slurp has its own words for what cannot be looked at, too
+            if not (self._spindle_modules_refused or isinstance(self._connection, _WithoutBecome)):
                 raise
             found = {'isdir': True}
         if isinstance(self._connection, _WithoutBecome) and found.get('isdir'):

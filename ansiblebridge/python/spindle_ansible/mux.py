@@ -218,6 +218,16 @@ class Multiplexer(object):
                 raise Unavailable('its socket %s has disappeared.' % self.path)
             time.sleep(0.05)
 
+    def listens(self):
+        """Whether anybody does; also in a fork, which cannot ask for its end."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.settimeout(1)
+                probe.connect(self.path)
+            except OSError as e:
+                return e.errno not in (errno.ECONNREFUSED, errno.ENOENT)
+        return True
+
     def client(self, seconds=client_mod.CONNECT_SECONDS):
         """This thread's session, opened when first asked for."""
         found = getattr(self._own, 'client', None)

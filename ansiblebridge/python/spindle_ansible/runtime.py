@@ -2,6 +2,7 @@
 
 Module state, because a fork must inherit it and every plugin must find it.
 """
+import glob
 import os
 import pwd
 import socket
@@ -64,6 +65,14 @@ def hang_up():
     """End this thread's session: what is open on it ends, too."""
     if _mux is not None:
         _mux.hang_up()
+
+
+def clean_up_after(dest):
+    """Remove what a multiplexer that was killed has left beside the destination of a transfer."""
+    if _mux.listens():
+        return
+    for path in glob.glob(os.path.join(glob.escape(os.path.dirname(dest)), '.ansible_mitogen_transfer-%d-*.tmp' % _mux.process.pid)):
+        mux_mod.remove_quietly(path)
 
 
 def rsh_words():

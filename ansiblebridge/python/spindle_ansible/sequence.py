@@ -358,7 +358,7 @@ def _plainly(out):
     try:
         answer = json.loads(out.decode('utf-8'))
         return b'\\ud' not in out.lower() and not (answer.get('failed') or answer.get('rc') or 'ansible_facts' in answer)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return False
 
 

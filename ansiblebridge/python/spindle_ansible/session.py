@@ -7,6 +7,7 @@ that the multiplexer named, and makes the calls.
 import copy
 import itertools
 import os
+import re
 import time
 
 from ansible import constants as C
@@ -39,6 +40,9 @@ RENEWALS = 3
 
 # Calls that can ask the agent whether another login would be another one now.
 _ASKING = ('exec', 'files', 'module', 'composite')
+
+# That a directory for temporary files could not be made.
+_TEMP_FAILED = re.compile(r'mkdir .*/%s[0-9a-f]{16}(-tmp-)?: ' % texts.TEMP_PREFIX)
 
 _numbers = itertools.count(1)
 
@@ -466,6 +470,8 @@ class Session(object):
                 raise Refused(text, result.rc)
             raise AnsibleModuleError(text)
         if result.status == wire.ERROR:
+            if _TEMP_FAILED.match(text):
+                raise AnsibleConnectionFailure('%s %s' % (texts.NO_TEMP_MADE, text))
             raise AnsibleError(text)
         if result.status == wire.TIMEOUT:
             raise AnsibleError('timed out: %s' % text)

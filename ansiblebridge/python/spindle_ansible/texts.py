@@ -22,6 +22,9 @@ DISCONNECTED = (
 ASKED_IN_VAIN = 'password is required', 'password is incorrect', 'Connection timed out.'
 EOF = 'EOF on stream; last 100 lines received:\n'
 
+# Ansible takes a target for unreachable where it cannot make a directory for temporary files.
+NO_TEMP_MADE = 'Failed to create temporary directory.'
+
 NO_TEMP_DIR = (
     'Unable to find a useable temporary directory. This likely means no\n'
     'system-supplied TMP directory can be written to.\n'

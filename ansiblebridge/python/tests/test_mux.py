@@ -6,10 +6,12 @@ import socket
 import stat
 import sys
 import tempfile
+import threading
 import unittest
 from unittest import mock
 
 from tests.support import HERE
+from spindle_ansible import client as client_mod
 from spindle_ansible import mux as mux_mod
 
 FAKE = os.path.join(HERE, 'fake_mux.py')
@@ -100,6 +102,26 @@ class MuxTest(unittest.TestCase):
         found.process.wait()
         with self.assertRaisesRegex(mux_mod.Unavailable, 'has ended, with exit status -9'):
             found.wait_ready(10)
+
+    def test_a_socket_that_has_gone_is_waited_for(self):
+        found = self.start(FAKE)
+        found.wait_ready(10)
+        found.hang_up()
+        for use in (lambda: found.wait_ready(10), lambda: None):
+            os.rename(found.path, found.path + 'x')
+            back = threading.Timer(0.3, os.rename, (found.path + 'x', found.path))
+            back.start()
+            use()
+            self.assertEqual(found.client().call('stats').status, 0)
+            found.hang_up()
+            back.join()
+        os.rename(found.path, found.path + 'x')
+        with mock.patch.object(client_mod, 'GONE_SECONDS', 0.1):
+            with self.assertRaisesRegex(mux_mod.Unavailable, 'has disappeared'):
+                found.wait_ready(10)
+            with self.assertRaisesRegex(client_mod.ClientError, 'No such file'):
+                found.client()
+        os.rename(found.path + 'x', found.path)
 
     def test_a_directory_of_others_is_refused(self):
         os.chmod(self.directory, 0o755)

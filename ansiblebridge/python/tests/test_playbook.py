@@ -144,6 +144,12 @@ class CallbackModule(CallbackBase):
         self.play('  - command: {argv: 5}\n', code=2)
         self.assertRegex(self.output, '"rc": 2')
 
+    def test_a_reset_without_a_multiplexer_ends_no_run(self):
+        self.play('  - command: echo one\n  - debug: msg="{{ lookup(\'pipe\', \'kill -9 $(cat %s/.ansible-mux.pid); sleep 0.5\') }}"\n'
+                  '  - meta: reset_connection\n  - command: echo two\n' % self.directory, MITOGEN_SAVE_PIDS='1')
+        self.assertIn('Spindle is not used', self.output)
+        self.assertIn('ok=3', self.output)
+
     def test_without_a_multiplexer_everything_goes_the_stock_way_with_one_warning(self):
         for environ, told in (({'SPINDLE_BINARY': '/nonexistent'}, 'SPINDLE_BINARY names /nonexistent'),
                               ({'FAKE_MUX_FAIL': '1'}, 'did not start (spindle: unknown command)')):

@@ -277,6 +277,7 @@ class SessionTest(SessionCase):
                 (wire.UNREACHABLE, 'Connection timed out.', AnsibleConnectionFailure, '^Connection timed out.$'),
                 (wire.FAILED, 'sudo password is incorrect', AnsibleModuleError, 'sudo password is incorrect'),
                 (wire.ERROR, 'mkdir /x: Permission denied', AnsibleError, 'mkdir /x: Permission denied'),
+                (wire.ERROR, 'mkdir /a b/ansible_mitogen_action_0123456789abcdef: Read-only file system', AnsibleConnectionFailure, '^Failed to create temporary directory. mkdir'),
                 (wire.FAULT, 'defect', AnsibleError, 'defect')):
             self.client.answers['connect'] = result(status=status, text=text)
             with self.assertRaisesRegex(kind, wanted):

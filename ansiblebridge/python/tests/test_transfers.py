@@ -6,9 +6,9 @@ from unittest import mock
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
-from spindle_ansible import action_mixin, fetch
+from spindle_ansible import action_mixin, fetch, runtime, wire
 from tests.playbook_case import PlaybookCase
-from tests.test_session import SessionCase
+from tests.test_session import SessionCase, result
 
 
 class PathsTest(SessionCase):
@@ -28,6 +28,25 @@ class PathsTest(SessionCase):
         with open(wanted, 'w'):
             pass
         self.assertEqual(self.fetched(link.encode()), wanted)
+
+    def left(self, listens):
+        names = ['.ansible_mitogen_transfer-%s.tmp' % word for word in ('77-1', '77-2', '771-3')]
+        for name in names:
+            with open(os.path.join(self.directory, name), 'w'):
+                pass
+        self.client.answers['get'] = result(status=wire.UNREACHABLE, text='EOF')
+        with mock.patch.object(runtime, '_mux', SimpleNamespace(listens=lambda: listens, process=SimpleNamespace(pid=77), owner=1, environ={}, client=lambda: self.client)):
+            with self.assertRaises(AnsibleConnectionFailure):
+                self.fetched(os.path.join(self.directory, 'dest'))
+        return [name for name in names if os.path.exists(os.path.join(self.directory, name))], names
+
+    def test_what_a_killed_multiplexer_leaves_is_removed(self):
+        left, names = self.left(False)
+        self.assertEqual(left, names[2:])
+
+    def test_what_others_are_fetching_is_not(self):
+        left, names = self.left(True)
+        self.assertEqual(left, names)
 
     def test_bytes_that_are_no_text_survive(self):
         self.connection.fetch_file(b'/far/\xe9', b'/near/\xff')
