@@ -413,7 +413,11 @@ class Session(object):
     def reset(self):
         """Stop the login account's agent and all that is below it. No connection: nothing to do; nor where there is no multiplexer any more."""
         way = self.way(become=False)
+        found = self.interpreter().discovered
         try:
+            if found:  # tasks may have changed over to an agent of its own, by another login; see pin
+                pinned = way[:-1] + [dict(way[-1], python=[found])]
+                self._exchange('reset', meta={'hops': pinned}, seconds=hops.seconds(way) + GRACE_SECONDS)
             self._reset(way)
         except AnsibleError as e:  # it would end the run
             self.forget()

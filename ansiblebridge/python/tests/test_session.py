@@ -415,6 +415,13 @@ class SessionTest(SessionCase):
         self.assertEqual((op, context, len(meta['hops'])), ('reset', 'c0', 1))
         self.assertFalse(self.connection.connected)
 
+    def test_reset_is_also_of_the_agent_that_discovery_has_led_to(self):
+        self.begin(ansible_facts={'discovered_interpreter_python': '/usr/libexec/platform-python'}, ansible_python_interpreter='auto')
+        self.connection.reset()
+        pythons = [meta['hops'][-1]['python'] for op, _, meta, _, _ in self.client.calls if op == 'reset']
+        self.assertEqual(pythons[0], ['/usr/libexec/platform-python'])
+        self.assertIn('/usr/bin/python3', pythons[1])
+
     def test_reset_describes_a_connection_that_others_made(self):
         self.become()
         self.begin()
