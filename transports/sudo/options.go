@@ -18,8 +18,11 @@ type option struct {
 
 // table is in alphabetical order of the long names.
 var table = []option{
+	{'B', "bell", false, func(s *settings, _ string) { s.more = append(s.more, "-B") }},
 	{'D', "chdir", true, func(s *settings, v string) { s.more = append(s.more, "-D", v) }},
 	{'R', "chroot", true, func(s *settings, v string) { s.more = append(s.more, "-R", v) }},
+	{'C', "close-from", true, func(s *settings, v string) { s.more = append(s.more, "-C", v) }},
+	{'T', "command-timeout", true, func(s *settings, v string) { s.more = append(s.more, "-T", v) }},
 	{'g', "group", true, func(s *settings, v string) { s.more = append(s.more, "-g", v) }},
 	{'i', "login", false, func(s *settings, _ string) { s.login = true }},
 	{'N', "no-update", false, func(s *settings, _ string) { s.more = append(s.more, "-N") }},
