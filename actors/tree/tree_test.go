@@ -646,9 +646,8 @@ func TestG5_DrainEndsLeavesFirst(t *testing.T) {
 	b.sys.Send(b.client, &watch{login.Hop})
 	b.sys.Send(b.client, &watch{become.Hop})
 	b.sys.Send(b.tree, &Drain{Reason: "test"})
-	first, second := expect[*actor.Terminated](b), expect[*actor.Terminated](b)
-	if !first.Who.Equal(become.Hop) || !second.Who.Equal(login.Hop) {
-		t.Errorf("gone in order %s, %s", first.Who.Id, second.Who.Id)
+	for range 2 { // in any order: who is told first is not who has ended first
+		expect[*actor.Terminated](b)
 	}
 	if got := <-order + " " + <-order; got != "become login" {
 		t.Errorf("agents ended in order %s", got)
