@@ -85,8 +85,12 @@ class CallbackModule(CallbackBase):
         self.task("start", task, host)
 
     def v2_runner_retry(self, result):
-        waits = float(part(result, "task_fields").get("delay") or 0) or "async_status" in part(result, "task").action
-        if not waits:  # else time tells how many there are
+        task = part(result, "task")
+        try:
+            waits = float(task.delay or 0)
+        except (TypeError, ValueError):  # a template
+            waits = True
+        if not waits and "async_status" not in task.action:  # else time tells how many there are
             self.result("retry", result)
 
     def v2_runner_on_async_ok(self, result):
