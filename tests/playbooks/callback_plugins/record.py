@@ -88,8 +88,8 @@ class CallbackModule(CallbackBase):
         task = part(result, "task")
         try:
             waits = float(task.delay or 0)
-        except (TypeError, ValueError):  # a template
-            waits = True
+        except (TypeError, ValueError):  # a template; a release that warns of this does so for every such task
+            waits = float(part(result, "task_fields").get("delay") or 0)
         if not waits and "async_status" not in task.action:  # else time tells how many there are
             self.result("retry", result)
 
