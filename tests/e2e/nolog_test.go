@@ -127,7 +127,7 @@ func TestNoLogIsNowhere(t *testing.T) {
 				for _, m := range []*env.Machine{c.Machine, h.Machine} {
 					o := m.Exec(t, "sh", "-c", fmt.Sprintf("grep -rl %s /home /root /tmp /var/tmp /var/log /run /dev/shm 2>/dev/null | grep -v -e ^/home/ops/play/ -e /record.jsonl", word))
 					if o.Stdout != "" {
-						t.Errorf("%s: it is in %s", m.Name, o.Stdout)
+						t.Errorf("%s: it is in %+v", m.Name, o)
 					}
 				}
 				if left := h.Quiet(20*time.Second) + c.Quiet(20*time.Second); left != "" {
@@ -256,8 +256,9 @@ func TestVaultedValuesAreNotLogged(t *testing.T) {
 				}
 			}
 			for _, m := range []*env.Machine{c.Machine, h.Machine} {
-				o := m.Exec(t, "sh", "-c", fmt.Sprintf("grep -rl -e %s -e %s -e %s /home /root /tmp /var/tmp /var/log /run /dev/shm 2>/dev/null | grep -v -e ^/home/ops/ansible.log -e /record.jsonl", word, login, become))
-				if o.Stdout != "" {
+				// What this very test is compiled to is the developer's, whose /root a machine may be made of.
+				o := m.Exec(t, "sh", "-c", fmt.Sprintf("grep -rl --exclude-dir=go-build -e %s -e %s -e %s /home /root /tmp /var/tmp /var/log /run /dev/shm 2>/dev/null | grep -v -e ^/home/ops/ansible.log -e /record.jsonl", word, login, become))
+				if o.Code < 0 || o.Stdout != "" {
 					t.Errorf("%s: it is in %s", m.Name, o.Stdout)
 				}
 			}
