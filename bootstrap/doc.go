@@ -10,9 +10,9 @@
 //	SPINDLE1 <nonce>
 //
 // reads exactly [PackedSize] bytes from its stdin, and runs what they hold. If there is no interpreter, the script
-// prints `SPINDLE0 <nonce> no-python`, waits for the end of its stdin, and exits with 127. [Flight] is what to write to that stdin, at once and without
-// waiting for anything: the packed agent, and behind it READY, which the agent answers with HELLO. From then on the
-// agent speaks docs/protocol.md.
+// prints `SPINDLE0 <nonce> no-python`, waits for the end of its stdin, and exits with 127. [Flight] is what to write to
+// that stdin, at once and without waiting for anything: the packed agent, and behind it READY, which the agent answers
+// with HELLO. From then on the agent speaks docs/protocol.md.
 //
 // On the target there are two processes per account. The one that was started becomes the warden: it has no part in
 // the link, knows every process group and every temporary file of the agent, and cleans up when the agent ends, however

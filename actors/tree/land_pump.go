@@ -151,8 +151,8 @@ type landing struct {
 	hidden bool
 }
 
-// openLanding makes the hidden file, whose name has our process in it: the plugins remove those of one that was killed. What is no file, as /dev/null, is not to be replaced; and where files can be written, but none be made,
-// writing there is what is left.
+// openLanding makes the hidden file, whose name has our process in it: the plugins remove those of one that was killed. What is no
+// file, as /dev/null, is not to be replaced; and where files can be written, but none be made, writing there is what is left.
 func openLanding(dest string) (*landing, error) {
 	old, err := os.Stat(dest)
 	there := err == nil && !old.IsDir()

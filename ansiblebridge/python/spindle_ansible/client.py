@@ -96,8 +96,8 @@ class Client(object):
 
     def connect(self, seconds=CONNECT_SECONDS):
         """Open the socket and send HELLO; try again for as long as that may help."""
-        limit = time.monotonic() + seconds
-        gone = min(limit, limit - seconds + GONE_SECONDS)
+        start = time.monotonic()
+        limit, gone = start + seconds, start + min(seconds, GONE_SECONDS)
         pause = 0.002
         while True:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

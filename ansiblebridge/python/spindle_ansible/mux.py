@@ -110,14 +110,23 @@ def sweep(directory):
             if not owner.isdigit() or os.path.exists('/proc/%s' % owner):
                 continue
             if name.endswith('.sock'):
-                with socket.socket(socket.AF_UNIX) as probe:
-                    probe.settimeout(0.2)
-                    probe.connect(path)
+                if refuses(path):
+                    remove_quietly(path)
             elif name.endswith('.start') and time.time() - os.stat(path).st_mtime > 60:
                 os.unlink(path)
+        except OSError:
+            pass
+
+
+def refuses(path):
+    """Whether nobody listens on a socket that is there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(0.2)
+        try:
+            probe.connect(path)
         except OSError as e:
-            if e.errno == errno.ECONNREFUSED:
-                remove_quietly(path)
+            return e.errno == errno.ECONNREFUSED
+    return False
 
 
 def remove_quietly(path, remove=os.unlink):
@@ -220,13 +229,7 @@ class Multiplexer(object):
 
     def listens(self):
         """Whether anybody does; also in a fork, which cannot ask for its end."""
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.settimeout(1)
-                probe.connect(self.path)
-            except OSError as e:
-                return e.errno not in (errno.ECONNREFUSED, errno.ENOENT)
-        return True
+        return os.path.exists(self.path) and not refuses(self.path)
 
     def client(self, seconds=client_mod.CONNECT_SECONDS):
         """This thread's session, opened when first asked for."""
