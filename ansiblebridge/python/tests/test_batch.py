@@ -38,6 +38,29 @@ def task(**settings):
     return made
 
 
+SLOW_OPENING = '''
+import importlib.machinery, sys, threading, time
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == 'urllib.request':
+            spec = importlib.machinery.PathFinder.find_spec(name, path)
+            spec.loader.exec_module = lambda module, run=spec.loader.exec_module: (run(module), slow(module))
+            return spec
+
+def slow(module):
+    open('imported', 'w').write(str(threading.active_count()))
+    opening = module.urlopen
+    def urlopen(*a, **k):
+        time.sleep(1)
+        return opening(*a, **k)
+    module.urlopen = urlopen
+
+sys.meta_path.insert(0, Finder())
+sys.modules['xmltodict'] = None  # an import of one connection plugin, which has urllib imported
+'''
+
+
 class RulesTest(unittest.TestCase):
     def setUp(self):
         self.hooks = loaders.Hooks()
@@ -229,14 +252,18 @@ class SharedTest(PlaybookCase):
         with socketserver.ThreadingTCPServer(('127.0.0.1', 0), Server) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             self.addCleanup(server.shutdown)
-            # Where urllib looks for what was installed, others get a turn.
-            with open(os.path.join(self.directory, 'sitecustomize.py'), 'w') as f:
-                f.write('import time, urllib.request as r\nopen = r.urlopen\n'
-                        'def urlopen(*a, **k):\n    time.sleep(1)\n    return open(*a, **k)\nr.urlopen = urlopen\n')
-            self.play('  - debug: msg="{{ lookup(\'url\', \'http://127.0.0.1:%d/\' ~ inventory_hostname, username=inventory_hostname, password=\'p\') }}"\n'
-                      % server.server_address[1], inventory=INVENTORY, ANSIBLE_FORKS='20', PYTHONPATH=self.directory)
-        self.assertEqual(len(asked), 8, self.output)
-        self.assertEqual([path for path, name in asked if path != name], [])
+            # Where urllib looks for what was installed, others get a turn: urllib that is there before the hosts' threads are, and after.
+            for early in True, False:
+                with self.subTest(early=early):
+                    with open(os.path.join(self.directory, 'sitecustomize.py'), 'w') as f:
+                        f.write(SLOW_OPENING + ('import urllib.request\n' if early else ''))
+                    del asked[:]
+                    self.play('  - debug: msg="{{ lookup(\'url\', \'http://127.0.0.1:%d/\' ~ inventory_hostname, username=inventory_hostname, '
+                              'password=\'p\') }}"\n' % server.server_address[1], inventory=INVENTORY, ANSIBLE_FORKS='20', PYTHONPATH=self.directory)
+                    self.assertEqual(len(asked), 8, self.output)
+                    self.assertEqual([path for path, name in asked if path != name], [])
+                    with open(os.path.join(self.directory, 'imported')) as f:
+                        self.assertEqual(int(f.read()) == 1, early)
 
     def test_threads_of_plugins_print_and_warn_as_they_do_in_workers(self):
         filters = os.path.join(self.directory, 'collections', 'ansible_collections', 'own', 'words', 'plugins', 'filter')
