@@ -60,12 +60,16 @@ func FilesDigest() string {
 	return hex.EncodeToString(digest.Sum(nil))
 }
 
-// Unpack writes the plugins to base/<version>-<digest> and returns that directory. The directory appears whole or not at all, so a playbook
+// Release is the version of the program with what names the plugins that belong to it: their directory's name, and what a multiplexer says
+// that it is. Plugins that are not of the same release as the program refuse it.
+func Release(version string) string { return version + "-" + FilesDigest()[:12] }
+
+// Unpack writes the plugins to base/<version>-<digest>, see [Release], and returns that directory. The directory appears whole or not at all, so a playbook
 // that starts meanwhile, or another Unpack at the same time, sees no half of it. One that is there already is kept, and mended where a file
 // is missing or changed. In any case the plugins will start the given program, an absolute path, from now on.
 func Unpack(base, version, binary string) (string, error) {
 	files := Files()
-	dir := filepath.Join(base, version+"-"+FilesDigest()[:12])
+	dir := filepath.Join(base, Release(version))
 	if err := os.MkdirAll(base, 0o700); err != nil {
 		return "", err
 	}

@@ -29,7 +29,7 @@ type Config struct {
 	Connections, Blobs, Tree *actor.PID
 	// Census is read for `spindle tree`.
 	Census *census.Census
-	// Version is told to clients.
+	// Version is told to clients: see [Release].
 	Version string
 }
 

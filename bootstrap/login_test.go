@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -105,6 +106,39 @@ func TestVariablesOfFilesAreTakenOver(t *testing.T) {
 		got := r.call("exec", meta{"command": show, "env": meta{"NEW": "task", "SET": nil}}, nil)
 		if got.Out != "||task|\n" {
 			t.Errorf("what the task sets: %q", got.Out)
+		}
+	})
+}
+
+// A module of a task with another HOME finds the packages that a Python would which was started with it.
+func TestPackagesOfAnotherHome(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		base := "/tmp/spindle-home-" + nonce()
+		local := filepath.Join("/", tg.root, base)
+		t.Cleanup(func() { os.RemoveAll(local) })
+		tg.wrap = []string{"env", "HOME=" + base + "/own"}
+		first := boot(t, tg)
+		const asked = "import site; print(site.getusersitepackages())"
+		for _, name := range []string{"/own", "/other"} {
+			site := strings.TrimSpace(first.call("exec", meta{"argv": []string{tg.python, "-c", asked}, "env": meta{"HOME": base + name}}, nil).Out)
+			if err := os.MkdirAll(filepath.Join("/", tg.root, site, "within"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join("/", tg.root, site, "more.pth"), []byte("within\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		first.end()
+		r := boot(t, tg)
+		const show = "import sys, json\nprint(json.dumps({'path': [p for p in sys.path if p]}))\nsys.exit(0)\n"
+		cl := r.of(controllers[0], controllers[2]).modules(t)["ping"].with("shows_path", show)
+		for _, at := range []string{"/own", "/other", "/missing"} {
+			home := meta{"HOME": base + at}
+			_, got := r.module(cl, false, nil, func(m meta) { m["env"] = home })
+			want := r.call("exec", meta{"argv": []string{tg.python, "-c", show}, "env": home}, nil)
+			if text, _ := json.Marshal(got["path"]); !strings.Contains(strings.ReplaceAll(want.Out, " ", ""), string(text)) {
+				t.Errorf("HOME=%s: a module looks in %s, a Python in %s", at, text, want.Out)
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ def do_composite(meta, box, link):
 
     Returns 1 if it has ended where that was not foreseen, so that whoever asked has to ask on."""
     link.language.enter()
+    follow_home(link.facts)
     pieces = []
     while not pieces or pieces[-1]:
         pieces.append(box.read(CHUNK_MAX))

@@ -170,27 +170,29 @@ class Job(object):
         if self.next is not None and now >= self.next:
             self.next = None
             if self.status is not None:
-                # The child has ended, but somebody keeps its terminal, or its pipes and is silent, or talks on and on.
-                for source in self.sources.values():
-                    if source.fd is None or source.left is not None:
-                        continue
-                    if not source.terminal:
-                        if now < self.late and source.seen != source.total:
-                            source.seen = source.total
-                            self.next = now + GRACE
-                        else:
-                            source.settle()
-                    elif source.size < CHUNK_MAX:
-                        source.close()
-                    else:
-                        self.next = now + 0.3
-                self.update()
+                self.hush(now)
             elif self.signals:
                 signal_child(self.pid, self.signals.pop(0))
                 self.next = now + GRACE
             else:
                 self.finish()  # not ours to kill, or stuck in the kernel: nobody waits for it
         return min([t for t in (self.limit, self.next) if t is not None] or [None])
+
+    def hush(self, now):
+        """Listens no more, once the child has ended, to somebody who keeps its terminal, or its pipes and is silent, or talks on and on."""
+        for source in self.sources.values():
+            if source.fd is None or source.left is not None:
+                continue
+            if source.terminal and source.size < CHUNK_MAX:
+                source.close()
+            elif source.terminal:
+                self.next = now + 0.3
+            elif now < self.late and source.seen != source.total:
+                source.seen = source.total
+                self.next = now + GRACE
+            else:
+                source.settle()
+        self.update()
 
     def rc(self):
         status = self.status

@@ -58,6 +58,24 @@ class Language(object):
         return found and found[0]
 
 
+def follow_home(facts):
+    """Looks for an account's own packages where a Python would that was started with the HOME of now."""
+    site = sys.modules.get('site')
+    if environ.get(b'HOME') == facts['env_home'] or not getattr(site, 'ENABLE_USER_SITE', None):
+        return
+    before = site.getusersitepackages()
+    site.USER_SITE = site.USER_BASE = None
+    if not _WIRE_PY3:  # it remembers both, too
+        sys.modules['sysconfig']._CONFIG_VARS = None
+    now = site.getusersitepackages()
+    rest = [path for path in sys.path if path != before and not path.startswith(before + '/')]
+    at = min([sys.path.index(path) for path in [before] + site.getsitepackages() if path in sys.path] or [len(rest)])
+    sys.path[:] = rest
+    if os.path.isdir(now):
+        site.addsitedir(now)  # at the end, with what its .pth files name
+    sys.path[:] = rest[:at] + sys.path[len(rest):] + rest[at:]
+
+
 class Stale(Failure):
     """Nothing was done: another login is wanted first."""
 

@@ -4,6 +4,7 @@
 def do_module(meta, box, link):
     """The op `module`. Everything ahead of conclude() is ours, and fails as a file operation would."""
     link.language.enter()
+    follow_home(link.facts)
     closure = link.store.manifest(meta['manifest'])
     args = []
     while not args or args[-1]:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 
@@ -87,8 +88,13 @@ func dataDirectory() (string, error) {
 		return filepath.Join(data, "spindle"), nil
 	}
 	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", errors.New("neither XDG_DATA_HOME nor HOME is set: set XDG_DATA_HOME to the directory that the plugins may go to")
+	if err != nil { // a service of the system's has none
+		if account, e := user.Current(); e == nil {
+			home, err = account.HomeDir, nil
+		}
+	}
+	if err != nil || !filepath.IsAbs(home) {
+		return "", errors.New("neither XDG_DATA_HOME nor HOME is set, and the account has no home directory: set XDG_DATA_HOME to the directory that the plugins may go to")
 	}
 	return filepath.Join(home, ".local", "share", "spindle"), nil
 }

@@ -81,7 +81,7 @@ func serve(o serveOptions) error {
 		log:    log,
 		tree:   tree.Config{Logger: log, Local: &local.Spawner{}, Program: program},
 		conns:  connections.Config{Logger: log, Factories: factories(), MaxInterpreters: accounts},
-		bridge: ansiblebridge.Config{Logger: log, Listener: listener, Census: sys.Census(), Version: version()},
+		bridge: ansiblebridge.Config{Logger: log, Listener: listener, Census: sys.Census(), Version: ansiblebridge.Release(version())},
 	}
 	pid, err := sys.SpawnRoot(actors.Spec{Kind: "root", Name: "spindle", New: func() actor.Actor { return r }})
 	if err != nil {

@@ -31,7 +31,7 @@ func start(c transports.Command, s *streams, done func()) (*process, error) {
 	path := c.Argv[0]
 	if !strings.Contains(path, "/") {
 		var err error
-		if path, err = exec.LookPath(path); err != nil {
+		if path, err = transports.LookPath(path); err != nil {
 			return nil, err
 		}
 	}

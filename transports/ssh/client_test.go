@@ -473,7 +473,9 @@ func TestExplain(t *testing.T) {
 		more         kw
 		why          string // empty for native
 		path         string
+		preload      string
 	}{
+		{name: "preload", preload: "libc.so.6", why: "LD_PRELOAD is set"},
 		{name: "plain", path: "u@web1:2222"},
 		{name: "jump", config: "Host web1\nProxyJump a@first,second:23", path: "a@first:22 u@second:23 u@web1:2222"},
 		{name: "control-path", config: "ControlPath ~/cm-%C", why: `option "controlpath `},
@@ -504,6 +506,7 @@ func TestExplain(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d.config(c.config + "\n")
+			t.Setenv("LD_PRELOAD", c.preload)
 			d.make = NewFactory()
 			more := kw{"username": "u"}
 			for k, v := range c.more {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -74,6 +75,9 @@ func (d *Dialer) target(ctx context.Context) (*target, error) {
 	s := d.settings
 	if s.debugLevel > 0 {
 		return nil, reason("ssh_debug_level asks for the ssh binary's log")
+	}
+	if os.Getenv("LD_PRELOAD") != "" {
+		return nil, reason("LD_PRELOAD is set, which only programs go by that the system's linker starts")
 	}
 	flags, err := parseArgs(s.sshArgs)
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"spindle/transports"
 )
 
 // resolver asks ssh itself what its configuration says about a host, and remembers the answers for as long as the files are the same, see stamp.go.
@@ -113,7 +115,11 @@ func (r *resolver) baseline(ctx context.Context, exe string) (*config, error) {
 const outputMax = 1 << 20
 
 func query(ctx context.Context, exe string, options []string, host string) (*config, error) {
-	cmd := exec.CommandContext(ctx, exe, append(append([]string{"-G"}, options...), host)...)
+	path, err := transports.LookPath(exe)
+	if err != nil {
+		return nil, fmt.Errorf("ssh -G: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, path, append(append([]string{"-G"}, options...), host)...)
 	// A Match exec may start anything: end the whole group, and do not wait for what keeps the pipes open.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -121,7 +127,7 @@ func query(ctx context.Context, exe string, options []string, host string) (*con
 	var out, complaint bytes.Buffer
 	cmd.Stdout = &limitedWriter{w: &out, left: outputMax}
 	cmd.Stderr = &limitedWriter{w: &complaint, left: 4 << 10}
-	err := cmd.Run()
+	err = cmd.Run()
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -163,7 +169,7 @@ var errScript = errors.New("is a script")
 // checkExecutable finds exe and refuses scripts: what a wrapper does with its arguments is not to be seen in ssh -G, so
 // going past it would take its purpose away.
 func checkExecutable(exe string) error {
-	path, err := exec.LookPath(exe)
+	path, err := transports.LookPath(exe)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"spindle/transports"
 )
 
 // ticketFor is for how long it is remembered whether there is a ticket: a task may be the kinit that gets one.
@@ -38,7 +40,7 @@ func (t *tickets) there() bool {
 }
 
 func haveTicket() bool {
-	if klist, err := exec.LookPath("klist"); err == nil {
+	if klist, err := transports.LookPath("klist"); err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
 		return exec.CommandContext(ctx, klist, "-s").Run() == nil

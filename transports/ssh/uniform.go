@@ -7,11 +7,12 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"spindle/transports"
 )
 
 // Most configurations say the same of every host but for its name, and ssh -G costs four times as much as the connection itself. So
@@ -134,7 +135,7 @@ func uniform(exe string, options []string) bool {
 		}
 	}
 	if !given {
-		if path, err := exec.LookPath(exe); err != nil || path != systemSSH || !uniformSystem(systemConfig, vendorConfig) {
+		if path, err := transports.LookPath(exe); err != nil || path != systemSSH || !uniformSystem(systemConfig, vendorConfig) {
 			return false
 		}
 	}

@@ -27,8 +27,9 @@ from spindle_ansible import wire
 # Files of which a real archive on the target's disk is needed: they start another interpreter.
 NEED_ARCHIVE = ('ansible/module_utils/common/respawn.py', 'ansible/module_utils/embed.py')
 
-# Whoever names these may start such an interpreter (Python 3.14's way of making processes is one); Ansible's own only make threads by them.
-_STARTS_PYTHON = re.compile(br'\b(?:multiprocessing|concurrent\.futures|ProcessPoolExecutor)\b')
+# Whoever names these may start such an interpreter (Python 3.14's way of making processes is one, and cloud.common's turbo server, which looks for
+# the archive in sys.path); Ansible's own only make threads by them.
+_STARTS_PYTHON = re.compile(br'\b(?:multiprocessing|concurrent\.futures|ProcessPoolExecutor|PYTHONPATH|sys\.path\[0)\b')
 
 # What Ansible makes itself for every closure.
 _MADE = ('ansible/__init__.py', 'ansible/modules/__init__.py', 'ansible/module_utils/__init__.py')

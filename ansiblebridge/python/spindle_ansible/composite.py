@@ -511,7 +511,7 @@ class TemplateMixin(action_mixin.ActionMixin):
 
     def run(self, tmp=None, task_vars=None):
         session = self._connection.spindle
-        outer, session.lent = session.lent, own(self.spindle_stock)
+        outer, session.lent = session.lent, own(self.spindle_stock) and self._connection._shell.tmpdir is None  # else it is somebody else's
         try:
             return super(TemplateMixin, self).run(tmp, task_vars)
         finally:

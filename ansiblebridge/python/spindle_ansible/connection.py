@@ -170,16 +170,20 @@ class Connection(ConnectionBase):
             st = os.stat(b_path)
         except OSError:
             raise AnsibleFileNotFound(texts.NO_SUCH_FILE % (in_path,))
+        if stat.S_ISCHR(st.st_mode):  # /dev/null, which stock Ansible's ways of sending read as any file
+            with open(b_path, 'rb') as f:
+                return self.put_data(out_path, f.read())
         if not stat.S_ISREG(st.st_mode):
             raise IOError(texts.NOT_REGULAR % (in_path,))
+        mode = stat.S_IMODE(st.st_mode) | stat.S_IRUSR  # root reads here what the account could not read there
         out_path = self.spindle.absolute(_text(out_path))
         if st.st_size <= texts.SMALL_FILE and not self.spindle.is_bare():
             with open(b_path, 'rb') as f:
                 content = f.read(texts.SMALL_FILE + 1)
             if len(content) <= texts.SMALL_FILE:  # whatever st_size says: files of /proc and /sys do not know it
-                self.put_data(out_path, content, mode=stat.S_IMODE(st.st_mode), utimes=(st.st_atime, st.st_mtime))
+                self.put_data(out_path, content, mode=mode, utimes=(st.st_atime, st.st_mtime))
                 return
-        self._put_large(os.path.abspath(os.fsdecode(b_path)), out_path, stat.S_IMODE(st.st_mode), True)
+        self._put_large(os.path.abspath(os.fsdecode(b_path)), out_path, mode, True)
 
     def put_data(self, out_path, data, mode=None, utimes=None):
         """Send content as a file."""

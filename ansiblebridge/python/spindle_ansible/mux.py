@@ -7,6 +7,7 @@ ansible-playbook ends it too.
 import atexit
 import errno
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,8 @@ from spindle_ansible import log
 from spindle_ansible import waiting
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# The directory that `spindle plugins` has made is called as the program calls itself; others, such as a source tree, say nothing.
+RELEASE = os.path.basename(ROOT) if re.search(r'-[0-9a-f]{12}$', ROOT) else None
 
 READY_SECONDS = 10.0
 END_SECONDS = 8.0
@@ -35,7 +38,7 @@ class Unavailable(Exception):
 
 def find_binary():
     """The path of the spindle program: $SPINDLE_BINARY, the file spindle_binary here, or PATH."""
-    named = os.environ.get('SPINDLE_BINARY')
+    named = os.path.abspath(os.path.expanduser(os.environ['SPINDLE_BINARY'])) if os.environ.get('SPINDLE_BINARY') else None
     where = 'SPINDLE_BINARY'
     if not named:
         note = os.path.join(ROOT, 'spindle_binary')
@@ -52,7 +55,7 @@ def find_binary():
                           % (where, named))
     found = shutil.which('spindle')
     if found:
-        return found
+        return os.path.abspath(found)  # modules that start it for rsync have another directory
     raise Unavailable('the spindle program was not found. Put it into PATH, or set SPINDLE_BINARY to its path.')
 
 
@@ -214,9 +217,12 @@ class Multiplexer(object):
             said += data
         remove_quietly(self._claim)
         try:
-            self.client().handshake(max(0.1, limit - time.monotonic()))
+            peer = self.client().handshake(max(0.1, limit - time.monotonic()))
         except (client_mod.ClientError, OSError) as e:
             raise Unavailable('%s serve: %s. Is it the spindle program of this release?' % (self.binary, e))
+        if RELEASE and peer['version'] != RELEASE:
+            raise Unavailable('%s is of the release %s, and these plugins are of %s: put the directory that "%s plugins" prints into ansible.cfg.'
+                              % (self.binary, peer['version'], RELEASE, self.binary))
         self._ready = True
 
     def _be_there(self):
@@ -270,6 +276,8 @@ class Multiplexer(object):
 
     def _await(self, seconds):
         """Wait for its end. Where the system can tell of it (Linux 5.3, Python 3.9), nothing is asked again and again."""
+        if self.process.poll() is not None:  # and its number may be another's by now
+            return
         try:
             end = os.pidfd_open(self.process.pid)
         except (AttributeError, OSError):

@@ -266,14 +266,17 @@ class Session(object):
     def call(self, op, context, meta=None, parts=(), closure=b'', timeout_ms=0, check=True, last=True):
         """Make a call to a context, with what is queued riding in it; last: whether the task may make no other one."""
         meta = dict(meta or {})
+        login = context is self.login and context is not self.target
         if self.queue and self.queue.context is not context:
             self.flush()
+            context = self.login if login else self.target  # it may have been entered anew
         queued = self.queue
         if queued:
             meta['pre'] = list(queued.ops)
             parts = list(queued.contents) + list(parts)
         for _ in range(RENEWALS):
-            fresh = context.name not in self._used
+            # With a login ends what is below it, where this task may have made something.
+            fresh = context.name not in self._used and not (login and self.target.name in self._used)
             if fresh and op in _ASKING:
                 meta['fresh'] = True
             else:

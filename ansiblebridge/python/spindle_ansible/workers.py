@@ -419,7 +419,7 @@ class Crew(object):
 
     def lacks(self, modules, variables):
         """There are modules to put together, once what needs them was forked."""
-        if modules:
+        if modules and all(modules != other for other, _ in self._missing):  # most hosts need the same
             self._missing.append((modules, variables))
 
     def add(self, member):
@@ -460,7 +460,9 @@ class Crew(object):
         finally:
             if promise is not None:
                 try:
-                    all(prewarm.put_together(modules, variables) for modules, variables in missing)  # up to where it is of no use
+                    for modules, variables in missing:
+                        if not prewarm.put_together(modules, variables):  # it is of no use any more
+                            break
                 finally:
                     promise.keep()
 

@@ -26,7 +26,7 @@ try:
 except ImportError:
     pass
 
-from spindle_ansible import batch, compat, loaders, log, workers
+from spindle_ansible import batch, compat, loaders, log, prewarm, workers
 from tests.playbook_case import HEAD, PLAYBOOK, PlaybookCase
 
 INVENTORY = ''.join('h%d ansible_connection=local number=%d\n' % (n, n) for n in range(8))
@@ -453,6 +453,26 @@ class FilterModule(object):
         self.assertIn(code, (99, 130, -2), output)
         self.assertIn('interrupted', output)
         self.assertLess(time.monotonic() - started, 29)
+
+
+class CrewTest(unittest.TestCase):
+    def test_what_is_lacked_is_put_together_once_for_all_hosts_of_a_worker(self):
+        crew = workers.Crew(5)
+        apt, dnf = [('apt', '/apt.py')], [('dnf', '/dnf.py')]
+        done = prewarm.put_together([], {})
+        with mock.patch.object(workers, 'Carrier'), mock.patch.object(prewarm, 'put_together', return_value=done) as put:
+            for missing in apt, apt, dnf, [], apt:
+                crew.lacks(missing, {})
+                crew.add(object())
+            crew.start()
+            self.assertEqual([call[0][0] for call in put.call_args_list], [apt, dnf])
+            put.return_value = False  # the multiplexer takes none
+            put.reset_mock()
+            for missing in apt, dnf:
+                crew.lacks(missing, {})
+                crew.add(object())
+            crew.start()
+            self.assertEqual(put.call_count, 1)
 
 
 class CarrierTest(unittest.TestCase):

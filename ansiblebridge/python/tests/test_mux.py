@@ -44,6 +44,8 @@ class MuxTest(unittest.TestCase):
         os.environ['SPINDLE_BINARY'] = self.directory
         with self.assertRaisesRegex(mux_mod.Unavailable, 'Set SPINDLE_BINARY'):
             mux_mod.find_binary()
+        os.environ['SPINDLE_BINARY'] = os.path.relpath(self.program('exit 0'))  # rsync is started in another directory
+        self.assertEqual(mux_mod.find_binary(), self.program('exit 0'))
 
     def test_or_by_a_note_beside_the_plugins(self):
         program = self.program('exit 0')
@@ -81,6 +83,23 @@ class MuxTest(unittest.TestCase):
         found = self.start(FAKE)
         with self.assertRaisesRegex(mux_mod.Unavailable, 'protocol 99'):
             found.wait_ready(10)
+
+    def test_one_of_another_release_is_told(self):
+        for release, refused in (('0.1.0-0123456789ab', True), ('0', False)):
+            with mock.patch.object(mux_mod, 'RELEASE', release):
+                found = self.start(FAKE)
+                if refused:
+                    with self.assertRaisesRegex(mux_mod.Unavailable, 'of the release 0, and these plugins are of 0.1.0-0123456789ab: put .* plugins'):
+                        found.wait_ready(10)
+                else:
+                    found.wait_ready(10)
+
+    def test_the_number_of_one_that_has_died_may_be_anothers(self):
+        found = self.start(FAKE)
+        found.process.kill()
+        found.process.wait()
+        found.process.pid = os.getpid()
+        found.stop()  # at once, and we are here still
 
     def test_one_that_never_gets_ready_is_told(self):
         found = self.start(self.program('read x <&"$5"'))

@@ -226,6 +226,22 @@ class SessionTest(SessionCase):
         with self.assertRaisesRegex(IOError, "'%s' is not a regular file." % self.directory):
             self.connection.put_file(self.directory, '/t/x')
 
+    def test_a_device_is_read_as_any_file(self):
+        self.connection.put_file('/dev/null', '/t/x')
+        self.session.flush()
+        _, _, meta, parts, _ = self.client.calls[-1]
+        self.assertEqual(([(op['op'], op['path'], op['size']) for op in meta['ops']], parts), ([('write', '/t/x', 0)], [b'']))
+
+    @unittest.skipIf(os.geteuid(), 'only root reads what nobody may read')
+    def test_an_account_can_read_what_is_sent_to_it(self):
+        for size in 10, 124 * 1024 + 1:
+            path = self.local_file(size)
+            os.chmod(path, 0)
+            self.connection.put_file(path, '/t/x')
+            self.session.flush()
+            meta = self.client.calls[-1][2]
+            self.assertEqual(meta.get('ops', [meta])[0]['mode'], 0o400)
+
     def test_commands_say_goodbye_as_ssh_does(self):
         self.connection.spindle_method = 'ssh'
         self.client.answers['exec'] = result(b'out', rc=2, err=b'err')
@@ -319,6 +335,22 @@ class SessionTest(SessionCase):
         self.client.answers['exec'] = result(status=wire.STALE, text='ended')
         with self.assertRaisesRegex(AnsibleConnectionFailure, 'Mitogen was disconnected.*was: ended'):
             self.connection.exec_command('y')
+
+    def test_what_a_task_has_made_behind_a_login_is_not_lost_with_it(self):
+        self.become()
+        self.session.queue_op(files.mkdir('/t/dir', temp=True))
+        self.client.answers['files'] = [result(status=wire.STALE), result()]
+        self.connection.exec_command('x', sudoable=False)
+        self.assertEqual([call[:2] for call in self.client.calls], [
+            ('connect', ''), ('files', 'c1'), ('retire', 'c1'), ('connect', ''), ('files', 'c1'), ('exec', 'c0')])
+        self.assertNotIn('fresh', self.client.calls[-1][2])
+
+    def test_a_login_is_entered_anew_as_itself(self):
+        self.become()
+        self.client.answers['exec'] = [result(status=wire.STALE), result()]
+        self.connection.exec_command('x', sudoable=False)
+        self.assertEqual([call[:2] for call in self.client.calls], [
+            ('connect', ''), ('exec', 'c0'), ('retire', 'c0'), ('connect', ''), ('exec', 'c0')])
 
     def test_a_login_that_changes_again_and_again_is_told(self):
         self.client.answers['exec'] = result(status=wire.STALE, text='ended')
