@@ -113,7 +113,8 @@ class ActionMixin(ActionBase):
             refused = aside.refusal(self._connection, unsupported[1], variables, templar)
             if refused:
                 raise AnsibleConnectionFailure(refused)
-            log.warn_once(unsupported[0], texts.UNSUPPORTED % unsupported[1])
+            if unsupported[0]:
+                log.warn_once(unsupported[0], texts.UNSUPPORTED % unsupported[1])
             aside.step(self._connection, variables, templar, self._task)
             self.__class__ = self.spindle_stock
             return self.run(tmp, task_vars)

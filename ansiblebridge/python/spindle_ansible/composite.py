@@ -26,6 +26,7 @@ from spindle_ansible import compat
 from spindle_ansible import copies
 from spindle_ansible import entry
 from spindle_ansible import files
+from spindle_ansible import flight
 from spindle_ansible import log
 from spindle_ansible import methods
 from spindle_ansible import runtime
@@ -466,14 +467,17 @@ class CopyMixin(Foresight):
         private = source_full.startswith(os.path.join(C.DEFAULT_LOCAL_TMP, ''))
         copies.write(dest, source_rel, content, private)
         plan = self._spindle_plan = self._spindle_foresee(source_full, private, task_vars, stock, {}, *given)
+        changed = flight.has_changed()
         try:
-            return stock(self, *given)
-        except Mismatch:
-            # The file has changed while it was being copied. It is copied once more, without foresight.
-            self._spindle_plan = None
-            self._connection.spindle.queue.clear()
-            result = stock(self, *given)
-            if isinstance(result, dict) and plan.changed:
+            try:
+                result = stock(self, *given)
+            except Mismatch:
+                # The file has changed while it was being copied. It is copied once more, without foresight.
+                self._spindle_plan = None
+                self._connection.spindle.queue.clear()
+                result = stock(self, *given)
+                changed = changed or plan.changed
+            if isinstance(result, dict) and changed:
                 result['changed'] = True
             return result
         finally:

@@ -26,6 +26,7 @@ from spindle_ansible import session as session_mod
 from spindle_ansible import settings
 from spindle_ansible import sources
 from spindle_ansible import texts
+from spindle_ansible import tickets
 
 _classes = {}
 
@@ -254,7 +255,7 @@ class Connection(ConnectionBase):
             session.flush()
 
     def spindle_unsupported(self, variables):
-        """What of this task's settings we cannot do: (key, words) or None."""
+        """What of this task's settings we cannot do: (key, words) or None. Without a key nobody is warned."""
         if getattr(self._shell, '_IS_WINDOWS', False):
             return 'shell:windows', 'a Windows shell over %s' % self.spindle_method
         foreign = _foreign(getattr(self.become, 'name', None))
@@ -266,6 +267,10 @@ class Connection(ConnectionBase):
             for name in hops.PASSWORD_FOR:
                 if sources.option(self, name):
                     return 'option:' + name, hops.password_for(name)
+        if (self.spindle_method == 'local' and getattr(self.become, 'name', None) == 'sudo' and tickets.count()
+                and not (sources.option(self.become, 'become_pass') or self._play_context.become_pass)
+                and not variables.get('mitogen_via') and not methods.short(self.spindle_name).startswith('mitogen_')):
+            return None, "sudo's ticket of this terminal"  # Ansible's own way is as good, and says nothing
         if self.spindle_method == 'buildah' and settings.truth(config.own('buildah', 'auto_commit', variables)):
             return 'option:auto_commit', 'the buildah option auto_commit'
         return None

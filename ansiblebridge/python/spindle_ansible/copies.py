@@ -72,7 +72,8 @@ def write(dest, source, content, private):
     if item is None:
         return
     if item.flight.strict:
-        item.last = not private  # the action looks at its source once more when it was answered, and tasks may do whatever to it
+        # The action looks at its source once more when it was answered, and tasks may do whatever to it; a template may have to be written once more.
+        item.last = not private or item.check is not None
     else:
         name = os.path.basename(dest) or os.path.basename(source)
         # One that was changed meanwhile is copied once more, and then the other one would have to wait for that.

@@ -72,6 +72,8 @@ class Item(object):
         self.private = True  # nobody else has what is written
         self.looked = False  # whether a copy has made sure that what it has read is what it would read in its turn
         self.check = None  # says whether it is, where that could not be made sure
+        self.stale = False  # whether that is so no more, and its call was made all the same
+        self.changed = False  # whether that has changed something, which counts as its own doing when it is run once more
         self.beside = None  # the directory of what it has read, and its inode: the agent does not begin it if it has that directory, too
         self._wake = threading.Lock()
         self._wake.acquire()
@@ -189,6 +191,9 @@ class Item(object):
         self.size, self.op = size, op
         flight.sent(self)
         result = self._pause(SENT)
+        if self.stale:
+            self.changed = b'"changed": true' in result.out
+            raise Again()
         flight.apart = flight.apart or bool(beside) and result.status == wire.OK
         if result.status == wire.STALE and result.errno:  # it was not begun, since one ahead of it has not ended well
             flight.shares = flight.shares or result.errno == errno.EEXIST
@@ -385,6 +390,12 @@ def answered(op, context, kwargs, result):
     flight = found.flight if found is not None else getattr(_here, 'loop', None)
     if flight is not None:
         flight.answered(op, context, kwargs, result)
+
+
+def has_changed():
+    """Whether what this thread runs was run once before, with files that have changed since, and has changed something then."""
+    found = item()
+    return bool(found is not None and found.flight is not None and found.changed)
 
 
 def contexts():

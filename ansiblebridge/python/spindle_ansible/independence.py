@@ -114,12 +114,16 @@ def proven(executor, items):
     return None
 
 
-def behind(task, variables, registered):
-    """What to look at more with, if a task can be begun while others are under way, whose results will have these names. Raises Dependent."""
+def behind(task, variables, registered, files=None):
+    """What to look at more with, if a task can be begun while others are under way, whose results will have these names. Raises Dependent.
+
+    files are the names of files of variables, which may be templates: they are made out for each task.
+    """
     _check_switch(variables)
     _check_alone(task)
     scan = _Scan(variables, frozenset(registered))
     _look_ahead(task, variables, scan)
+    scan.value(files or [])
     after = _Scan(variables, frozenset(registered) - names(task))
     after.conditions(task.changed_when)
     after.conditions(task.failed_when)

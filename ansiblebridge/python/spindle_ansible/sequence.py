@@ -191,18 +191,22 @@ class Tasks(flight.Flight):
         """The first one's result is about to be sent: say what follows."""
         following = None
         behind = self.under_way[1] if len(self.under_way) > 1 else None
-        if item.well or item.skipped:
+        goes_on = item.well or item.skipped
+        if goes_on:
             if behind is None and self._prepared is None:
                 self._prepare()
             if behind is None and self._prepared is not None:
                 self._begin_prepared()  # what there is against it is found on the way
                 behind = self.under_way[1] if len(self.under_way) > 1 else None
-            if behind is not None and behind.fits():
+        if behind is not None:
+            fits = behind.fits()
+            if goes_on and fits:
                 following = behind
-        elif behind is not None and behind.state == flight.SENT and not self._refused(behind):
-            following = behind  # the agent has seen it otherwise
+            elif behind.state == flight.SENT and not self._refused(behind):
+                # The agent has seen it otherwise, or has copied a file as it was: what it has changed is not to be lost.
+                following, behind.stale = behind, not fits
         if following is None:
-            if item.well or item.skipped:
+            if goes_on:
                 why = 'what comes next cannot be begun here'
             else:
                 why = 'it has not plainly done its work' if item.sent is not None else 'its call was not sent ahead'
@@ -246,8 +250,10 @@ class Tasks(flight.Flight):
                 item.answer()
         if isinstance(item.error, flight.Again):
             # What it would have seen in its turn may be something else: it is run as if nothing had been sent for it.
+            before = item
             item = self.under_way[0] = self._item(self._following.again(item.made_of))
             item.alone = item.first = True
+            item.changed = before.changed
             item.start()
             return self._first()
         self.under_way.popleft()
@@ -314,8 +320,10 @@ class _Task(flight.Item):
         """
         return self.state == flight.HELD or self.state == flight.SENT and (self.check is None or self.check())
 
-    def deliver(self, skipped):
+    def deliver(self, skipped, bad):
         """The result is about to be sent, which the main process has to ask for."""
+        if bad:
+            self.well = False  # whatever its call has come to
         if skipped and (self.flight.apart or not self.flight.beside):
             self.hold()
         self.wait()
@@ -333,24 +341,24 @@ class _Gate(object):
 
     def put(self, result, *args, **kwargs):
         """As in releases up to 2.10."""
-        self._item.deliver(_is_skip(result))
+        self._item.deliver(_is(result, 'skipped'), _is(result, 'failed') or _is(result, 'unreachable'))
         return self._queue.put(result, *args, **kwargs)
 
     def send_task_result(self, *args, **kwargs):
         """As in later ones."""
-        self._item.deliver(any(_is_skip(one) for one in args))
+        self._item.deliver(any(_is(one, 'skipped') for one in args), any(_is(one, 'failed') or _is(one, 'unreachable') for one in args))
         return self._queue.send_task_result(*args, **kwargs)
 
     def __getattr__(self, name):
         return getattr(self._queue, name)
 
 
-def _is_skip(result):
-    """Whether what is sent as a result, in whatever form, is that of a task whose condition was not met."""
+def _is(result, what):
+    """Whether what is sent as a result, in whatever form, is that of a task that was `skipped`, or is `failed` or `unreachable`."""
     for name in ('_result', '_return_data'):
         result = getattr(result, name, result)
-    found = result.get('skipped') if isinstance(result, dict) else getattr(result, 'skipped', None)
-    return found is True and not (isinstance(result, dict) and result.get('failed'))
+    found = result.get(what) if isinstance(result, dict) else getattr(result, what, None)
+    return found is True and not (what == 'skipped' and isinstance(result, dict) and result.get('failed'))
 
 
 def _plainly(out):
@@ -415,7 +423,7 @@ class Following(object):
         python = settings.interpreter(variables, None)
         if python.auto and not python.discovered:
             raise independence.Dependent('its interpreter is not known')
-        scan = independence.behind(task, variables, self._registered)
+        scan = independence.behind(task, variables, self._registered, self._iterator._play.vars_files)
         self._last = task
         try:
             independence.check_end(task, self.handlers())

@@ -22,6 +22,7 @@ from spindle_ansible import runtime
 from spindle_ansible import selfcheck
 from spindle_ansible import sequence
 from spindle_ansible import texts
+from spindle_ansible import tickets
 from spindle_ansible import workers
 
 PLUGINS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'plugins')
@@ -203,6 +204,8 @@ class StrategyMixin(fallback.FallbackMixin):
         settings = self._spindle_settings(task, task_vars)
         if connects:
             self._spindle_report(*settings)
+            if methods.connection(settings[0] or '') == 'local' and settings[1] == 'sudo':
+                tickets.look()
         try:
             self._spindle_warmer.warm_plugins(task)
             missing = self._spindle_warmer.missing(task, task_vars)

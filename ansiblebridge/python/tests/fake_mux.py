@@ -356,7 +356,7 @@ class Worker(threading.Thread):
                 if name and self.chains.get(name, 0) != number:
                     note(('refused', '', number))
                     raise Fault(wire.STATUS_STALE, 'not begun', 67)
-                if meta.get('beside') and os.stat(meta['beside'][0]).st_ino == meta['beside'][1]:
+                if meta.get('beside') and not os.environ.get('FAKE_MUX_APART') and os.stat(meta['beside'][0]).st_ino == meta['beside'][1]:
                     note(('refused', '', number))
                     raise Fault(wire.STATUS_STALE, 'not begun: it has read a file that is here, too', 17)
                 note((op, context[:5], number if name else None))

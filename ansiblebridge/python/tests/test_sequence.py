@@ -187,6 +187,42 @@ class StrategyModule(strategy_loader.get('mitogen_linear', class_only=True)):
         for name in 'abc':
             os.unlink(os.path.join(self.directory, 'to-' + name))
 
+    def test_what_a_copy_has_changed_is_not_lost_with_its_source(self):
+        for name, text in (('a', 'text'), ('b.j2', 'text {{ number }}')):
+            with open(os.path.join(self.directory, name), 'w') as f:
+                f.write(text + '\n')
+        ran = os.path.join(self.directory, 'ran')
+        self.play('''
+    - {name: a0, copy: {src: a, dest: ~/to-first}}
+    - {name: b0, template: {src: b.j2, dest: ~/to-second}}
+    - {name: c0, shell: echo c}
+    - {name: touch a, shell: sleep 0.3; touch ~/a}
+    - {name: a1, copy: {src: a, dest: ~/to-a}, notify: h}
+    - {name: touch b, shell: sleep 0.3; touch ~/b.j2}
+    - {name: b1, template: {src: b.j2, dest: ~/to-b}, notify: i}
+    - {name: c1, shell: echo 1 >> ~/ran}
+    - {name: b2, template: {src: b.j2, dest: ~/to-b}}
+  handlers:
+    - {name: h, shell: echo 2 >> ~/ran}
+    - {name: i, shell: echo 3 >> ~/ran}
+'''.replace('~', self.directory), inventory='one ansible_connection=ssh number=7\n', FAKE_MUX_APART='1')
+        for name in 'a1', 'b1':
+            self.assertRegex(self.output, r'TASK \[%s\] .*\nchanged: ' % name)
+        self.assertRegex(self.output, r'TASK \[b2\] .*\nok: ')
+        with open(ran) as f:
+            self.assertEqual(f.read().split(), ['1', '2', '3'])
+
+    def test_names_of_files_of_variables_are_made_out_for_each_task(self):
+        for name in 'dev', 'prod':
+            with open(os.path.join(self.directory, name + '.yml'), 'w') as f:
+                f.write('x: %s\n' % name)
+        self.play(self.tasks(2) + '''
+    - {name: ask, shell: "sleep 0.3; echo prod", register: env}
+    - {name: look, shell: "echo saw {{ x }}"}
+''', head=HEAD.replace('  tasks:', "  vars_files: ['{{ hostvars[inventory_hostname].env.stdout | default(\"dev\") }}.yml']\n  tasks:"),
+                  inventory='one ansible_connection=ssh\n', FAKE_MUX_APART='1')
+        self.assertIn('saw prod', self.output)
+
     def test_several_hosts_keep_pace(self):
         self.play(self.tasks(4), inventory='one ansible_connection=local\ntwo ansible_connection=local\n')
         self.assertEqual(self.ran(), [0, 0, 1, 1, 2, 2, 3, 3])
