@@ -46,6 +46,9 @@ func (sp *Spawner) Spawn(ctx context.Context, c transports.Command) (transports.
 			return nil, transports.StartError(c.Argv, err)
 		}
 	}
+	if err := transports.Room(); err != nil {
+		return nil, err
+	}
 	s, err := openStreams(c.Mode)
 	if err != nil {
 		var ce *transports.ConnectError

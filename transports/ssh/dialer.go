@@ -76,6 +76,9 @@ func (d *Dialer) Dial(ctx context.Context, via transports.Spawner, p transports.
 	if t == nil {
 		return d.dialBinary(ctx, via, p, plan.Why)
 	}
+	if err := transports.Room(); err != nil {
+		return nil, err
+	}
 	b, err := d.dialNative(ctx, t, nil, p, plan.Why)
 	if f, ok := errors.AsType[*fallback](err); ok {
 		return d.dialBinary(ctx, via, p, f.why)
