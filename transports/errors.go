@@ -80,9 +80,24 @@ const (
 func StartError(argv []string, err error) *ConnectError {
 	return &ConnectError{
 		Class: Unreachable,
-		Text:  "Child start failed: " + startText(argv, err) + ". Command was: " + shellescape.QuoteCommand(argv),
+		Text:  "Child start failed: " + startText(argv, err) + ". Command was: " + shown(argv),
 		Err:   err,
 	}
+}
+
+// agentBegins is how the agent's first stage begins (bootstrap.Argv).
+const agentBegins = "import sys,os;sys.path"
+
+// shown returns a command line as users read it: without the agent's first stage, which is no news to them.
+func shown(argv []string) string {
+	words := make([]string, len(argv))
+	for i, word := range argv {
+		if at := strings.Index(word, agentBegins); at >= 0 {
+			word = word[:at] + "…"
+		}
+		words[i] = word
+	}
+	return shellescape.QuoteCommand(words)
 }
 
 // PTYError returns the error for a terminal that could not be had.
