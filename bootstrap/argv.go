@@ -51,6 +51,8 @@ var (
 	plain      = regexp.MustCompile(`^[A-Za-z0-9@%+:,./_-]+$`)
 	assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 	untitled   = regexp.MustCompile(`[^A-Za-z0-9@+:.,_-]`)
+	// A home directory in front, which the target's shell knows: ~/venv/bin/python, ~app/python, $HOME/python.
+	homely = regexp.MustCompile(`^(?:~[A-Za-z0-9._-]*|\$HOME|\$\{HOME\})/[A-Za-z0-9@%+:,./_-]*$`)
 )
 
 // title makes a word of s that needs no quoting anywhere.
@@ -101,7 +103,7 @@ func WithoutSetup(candidates []string) []string {
 
 // quote returns a word of the shell that stands for w.
 func quote(w string) string {
-	if plain.MatchString(w) {
+	if plain.MatchString(w) || homely.MatchString(w) {
 		return w
 	}
 	if name := assignment.FindString(w); name != "" && plain.MatchString(w[len(name):]) {

@@ -84,6 +84,8 @@ func TestCandidates(t *testing.T) {
 	swallows := fake(t, dir, "swallows", "cat >/dev/null; exit 1")
 	env := fake(t, dir, "with space", `exec env "$@"`)
 	activate := fake(t, dir, "activate", "VENV=yes; export VENV")
+	fake(t, dir, "here", `WHERE=home exec /usr/bin/python3 "$@"`)
+	t.Setenv("HOME", dir)
 	sad := fake(t, dir, "sad", "VENV=no; export VENV; return 1")
 	for _, tc := range []struct {
 		name       string
@@ -107,7 +109,10 @@ func TestCandidates(t *testing.T) {
 		{"setup, where it works", WithoutSetup([]string{". " + activate + " && /usr/bin/python3"}), "VENV=yes"},
 		{"setup that cannot be read", WithoutSetup([]string{"source " + dir + "/none && FOO=3 /usr/bin/python3"}), "FOO=3"},
 		{"a setup of another kind", WithoutSetup([]string{"false && /usr/bin/python3"}), ""},
-		{"no expansion", []string{"$HOME/python3", "~/python3"}, ""},
+		{"home", []string{"~/here"}, "WHERE=home"},
+		{"home, named", []string{"$HOME/here"}, "WHERE=home"},
+		{"home, in braces", []string{"/usr/bin/env FOO=1 ${HOME}/here"}, "WHERE=home"},
+		{"no home", []string{"$PWD/python3", "'~/no python'", "~nobody-of-that-name/python3"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			n := nonce()

@@ -22,6 +22,7 @@ type login struct {
 	loaded   bool
 	agent    *agentClient
 	offers   []identity
+	locked   []string // key files that have a passphrase
 	asked    bool // keyboard-interactive has been tried
 	sent     bool // the password has been sent
 	question string
@@ -83,7 +84,7 @@ func (l *login) nextKey() gossh.AuthMethod {
 		l.loaded = true
 		l.agent = openAgent(l.ctx, l.target.agent)
 		var files []string
-		l.offers, files = l.target.offers(l.agent.keys)
+		l.offers, files, l.locked = l.target.offers(l.agent.keys)
 		if len(files) > 0 {
 			l.binary = "identity file " + files[0] + " needs its security key"
 		}
@@ -127,19 +128,23 @@ func (l *login) failure(c *gossh.ClientAuthContext) string {
 	case l.sent && !partly:
 		return textPasswordWrong
 	case !l.target.password.IsSet() && slices.Contains(c.AllowedMethods, "password"):
-		return textPasswordNeeded + l.agentFailure()
+		return textPasswordNeeded + l.keysMissing()
 	case l.question != "":
 		return fmt.Sprintf("%s: the server asks %q", textRefused, l.question)
 	}
-	return textRefused + l.agentFailure()
+	return textRefused + l.keysMissing()
 }
 
-// agentFailure is to follow the text of a failure: the keys that were missing may have been with an agent that could not be asked.
-func (l *login) agentFailure() string {
-	if l.agent == nil || l.agent.err == nil {
-		return ""
+// keysMissing is to follow the text of a failure: the keys that were missing may have been with an agent that could not be asked, or in a file
+// that nobody is asked the passphrase of.
+func (l *login) keysMissing() (text string) {
+	if l.agent != nil && l.agent.err != nil {
+		text = fmt.Sprintf(": no keys from the SSH agent at %s: %s", l.target.agent, systemText(l.agent.err))
 	}
-	return fmt.Sprintf(": no keys from the SSH agent at %s: %s", l.target.agent, systemText(l.agent.err))
+	if len(l.locked) > 0 {
+		text += fmt.Sprintf(": the key %s has a passphrase, for which nobody is asked: hand it to an SSH agent (ssh-add)", l.locked[0])
+	}
+	return text
 }
 
 // watchedSigner tells of signatures that could not be made: an agent may know a key and still refuse its use.

@@ -29,6 +29,8 @@ type keyFile struct {
 	signer gossh.Signer // nil if it is encrypted, absent, or of a kind that lives in hardware
 	// binary says that ssh could use the private part and we cannot.
 	binary bool
+	// locked says that the private part needs a passphrase.
+	locked bool
 }
 
 // readKeyFile reads path, and its .pub beside it. Nothing usable gives an empty keyFile.
@@ -58,8 +60,8 @@ func parseKeyFile(text []byte) keyFile {
 	if err == nil {
 		return keyFile{public: signer.PublicKey(), signer: signer}
 	}
-	if missing, ok := errors.AsType[*gossh.PassphraseMissingError](err); ok && missing.PublicKey != nil {
-		return keyFile{public: missing.PublicKey}
+	if missing, ok := errors.AsType[*gossh.PassphraseMissingError](err); ok {
+		return keyFile{public: missing.PublicKey, locked: true}
 	}
 	if pub := parsePublic(text); pub != nil {
 		return keyFile{public: pub}
@@ -135,8 +137,8 @@ func privateMode(path string) bool {
 }
 
 // offers lists what to offer, the most promising first: every refused key costs a round trip and one of the few
-// attempts that a server allows. binary names files that only the ssh binary can use.
-func (t *target) offers(agentKeys []identity) (offers []identity, binary []string) {
+// attempts that a server allows. binary names files that only the ssh binary can use, and locked those that nobody has the passphrase of.
+func (t *target) offers(agentKeys []identity) (offers []identity, binary, locked []string) {
 	var certs []*gossh.Certificate
 	for _, file := range t.certificates {
 		if text, err := readSmall(file); err == nil {
@@ -168,6 +170,9 @@ func (t *target) offers(agentKeys []identity) (offers []identity, binary []strin
 	addFile := func(path string) {
 		k := readKeyFile(path)
 		if k.public == nil {
+			if k.locked {
+				locked = append(locked, path)
+			}
 			return
 		}
 		// A key that is in both is taken from the file: that asks nobody.
@@ -178,6 +183,9 @@ func (t *target) offers(agentKeys []identity) (offers []identity, binary []strin
 		}
 		if signer == nil && k.binary {
 			binary = append(binary, path)
+		}
+		if signer == nil && k.locked {
+			locked = append(locked, path)
 		}
 		mine := certs
 		if text, err := readSmall(path + "-cert.pub"); err == nil {
@@ -230,7 +238,7 @@ func (t *target) offers(agentKeys []identity) (offers []identity, binary []strin
 	for _, id := range later {
 		add(id)
 	}
-	return offers, binary
+	return offers, binary, locked
 }
 
 // restrict limits a signer to the algorithms that the configuration allows. Nil means that none is left.

@@ -83,11 +83,11 @@ func TestKeys(t *testing.T) {
 			return kw{"identity_file": d.path("other")}
 		}},
 		{name: "none", want: textRefused, setup: func(*desk, *server) kw { return nil }},
-		{name: "encrypted", want: textRefused, setup: func(d *desk, _ *server) kw {
+		{name: "encrypted", want: textRefused + "…", setup: func(d *desk, _ *server) kw {
 			writePrivate(d.t, d.path("locked"), d.lab.private, "phrase")
 			return kw{"identity_file": d.path("locked")}
 		}},
-		{name: "encrypted-asks-nobody", want: textRefused, setup: func(d *desk, _ *server) kw {
+		{name: "encrypted-asks-nobody", want: textRefused + "…", setup: func(d *desk, _ *server) kw {
 			writePrivate(d.t, d.path("locked"), d.lab.private, "phrase")
 			return kw{"identity_file": d.path("locked"), "password": "not asked for"}
 		}},

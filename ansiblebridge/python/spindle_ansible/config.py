@@ -218,3 +218,11 @@ def _given(kind, name, key, variables, templar):
 def _value(kind, name, key, variables, templar):
     return C.config.get_config_value(
         key, plugin_type=kind, plugin_name=name, variables=_given(kind, name, key, variables, templar))
+
+
+def has_command_line(method, name):
+    """Whether an option of a connection plugin has what the command line says in it, as in releases from 2.11 on."""
+    try:
+        return bool(C.config.get_configuration_definitions('connection', method)[name].get('cli'))
+    except (KeyError, AttributeError):
+        return False

@@ -263,7 +263,8 @@ class Connection(ConnectionBase):
             return foreign
         if self.spindle_method == 'ssh' and sources.option(self, 'private_key'):
             return 'option:private_key', 'the ssh option private_key'
-        if self.spindle_method == 'ssh' and (sources.option(self, 'password') or self._play_context.password):
+        if (self.spindle_method == 'ssh' and (sources.option(self, 'password') or self._play_context.password)
+                and sources.option(self, 'password_mechanism') != 'disable'):
             for name in hops.PASSWORD_FOR:
                 if sources.option(self, name):
                     return 'option:' + name, hops.password_for(name)

@@ -94,6 +94,11 @@ def local_hop(source, python):
     return {'python_path': python.argv}
 
 
+def no_password(source):
+    """Whether ssh is not to be given the password that there may be (ansible-core 2.19 up)."""
+    return compat.plain(source.get('password_mechanism')) == 'disable'
+
+
 def ssh_hop(source, python):
     """Arguments of the ssh method."""
     identity = source.get('private_key_file', 'private_key_file')
@@ -101,6 +106,8 @@ def ssh_hop(source, python):
     for name in ('ssh_args', 'ssh_common_args', 'ssh_extra_args'):
         args.extend(word.strip() for word in settings.words(source.get(name, name), name) if word.strip())
     password = compat.plain(source.password()) or None
+    if no_password(source):
+        password = None
     for name in PASSWORD_FOR if password else ():  # the task's own host has stepped aside
         if source.get(name):
             raise AnsibleConnectionFailure(texts.ASIDE_VIA % (password_for(name), source.inventory_name))
@@ -111,11 +118,14 @@ def ssh_hop(source, python):
     if not compression:
         args = [word for word in args if word != '-C']  # Ansible's own default has it
     check = source.get('host_key_checking')
+    check = 'enforce' if (C.HOST_KEY_CHECKING if check is None else boolean(check)) else 'ignore'
+    if check == 'ignore' and any('stricthostkeychecking' in word.lower() for word in settings.words(source.get('ssh_args', 'ssh_args'), 'ssh_args')):
+        check = 'config'  # these stand in front of what Ansible says of it, and so are stronger
     verbosity = (settings.number(source.get('verbosity'), 0)  # an option of newer releases only
                  or settings.whole(source, 'ansible_ssh_verbosity') or settings.whole(source, 'mitogen_ssh_debug_level'))
     found = dict(
         _common(source, python),
-        check_host_keys='enforce' if (C.HOST_KEY_CHECKING if check is None else boolean(check)) else 'ignore',
+        check_host_keys=check,
         compression=compression,
         hostname=compat.plain(source.get('host') or source.address()),
         identities_only=False,
@@ -377,9 +387,13 @@ def wants_become(source, login):
 
 
 def _account(source, python):
-    return dict(
+    found = dict(
         _common(source, python), password=compat.plain(source.become_option('become_pass')) or None,
         username=become_user(source))
+    if source.method == 'local' and source.get('become_success_timeout') is not None:  # an option of newer releases only
+        seconds = settings.number(source.get('become_success_timeout'), 0)
+        found['connect_timeout'] = seconds if isinstance(seconds, int) and seconds > 0 else 10
+    return found
 
 
 def sudo_become(source, python):

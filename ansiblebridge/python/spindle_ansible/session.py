@@ -199,7 +199,7 @@ class Session(object):
             if bare:
                 meta.update(bare=True, boot=True)
             result = self._exchange('connect', meta=meta, seconds=seconds + GRACE_SECONDS, patience=hops.patience(way))
-            if result.status != wire.UNREACHABLE or any(text in result.text for text in texts.NO_USE_TO_RETRY):
+            if result.status != wire.UNREACHABLE or _no_use(result.text, way):
                 break
         if result.status != wire.OK:
             self._raise(result, connecting=True)
@@ -484,6 +484,13 @@ class Session(object):
             raise AnsibleError('timed out: %s' % text)
         self.forget()
         raise AnsibleError('spindle: %s (status %d)' % (text, result.status))
+
+
+def _no_use(text, way):
+    """Whether another attempt to connect by this way would come to the same."""
+    if any(words in text for words in texts.NO_USE_TO_RETRY):
+        return True
+    return texts.NO_USE_WITH_A_PASSWORD in text and any(hop['method'] == 'ssh' and hop['kwargs'].get('password') for hop in way)
 
 
 def open_to_all(path):

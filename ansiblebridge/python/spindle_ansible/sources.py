@@ -12,8 +12,10 @@ from spindle_ansible import methods
 from spindle_ansible import runtime
 
 
-# What the command line says of these is in the play context up to 2.10, and nowhere else.
+# What the command line says of these is in the play context up to 2.10, and nowhere else; there it is stronger than all but variables, which are
+# there, too.
 _BY_COMMAND_LINE = ('ssh_common_args', 'ssh_extra_args')
+_BY_CONTEXT = _BY_COMMAND_LINE + ('private_key_file',)
 
 _PASSWORDS = ('password', 'become_pass')
 
@@ -67,8 +69,8 @@ class Target(object):
         value = option(self.connection, name)
         if value is not None and value == config.placeholder('connection', self.method, name):
             value = None
-        if _unset(name, value) and fallback:
-            value = getattr(self.connection._play_context, fallback, None)
+        if fallback and (_unset(name, value) or name in _BY_CONTEXT and not config.has_command_line(self.method, name)):
+            value = getattr(self.connection._play_context, fallback, None) or value
         return _settled(self.templar, name, value)
 
     def own(self, key, fallback=None):

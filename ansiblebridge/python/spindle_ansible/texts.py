@@ -68,10 +68,10 @@ HIDDEN = '********'
 
 NO_PYTHON = 'No usable Python was found'
 
-# Failures to connect that another attempt would only repeat, or make worse: accounts get locked.
-NO_USE_TO_RETRY = (
-    'SSH password', 'SSH authentication is incorrect', 'Host key checking is enabled', NO_PYTHON,
-)
+# Failures to connect that another attempt would only repeat, or make worse: accounts get locked by wrong passwords. (Keys may be on their way to
+# a machine that was just made.)
+NO_USE_TO_RETRY = 'SSH password is incorrect', 'Host key checking is enabled', NO_PYTHON
+NO_USE_WITH_A_PASSWORD = 'SSH authentication is incorrect'
 
 NOT_WHOLE_PLUGINS = 'the plugins are not whole: name those in strategy_plugins that "spindle plugins" prints'
 NO_TASK_VARS = (

@@ -18,6 +18,7 @@ from ansible import release
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.plugins.become import sudo as become_sudo
+from ansible.plugins.loader import connection_loader
 from ansible.template import Templar
 
 from spindle_ansible import compat, config
@@ -238,6 +239,36 @@ class PrecedenceTest(PlaybookCase):
         self.look(stacks, 'vars', 'sudo', {'username': 'w', 'sudo_path': '/v', 'sudo_args': ['-v'], 'password': 'v'})
         self.look(stacks, 'far', 'ssh', {'username': None, 'port': None, 'password': from_file('typed-k')})
         self.look(stacks, 'far', 'sudo', {'username': 'root', 'sudo_path': 'sudo', 'sudo_args': ['-H', '-S', '-n'], 'password': from_file('typed-K')})
+
+    def test_the_command_line_is_stronger_than_configuration(self):
+        path = os.path.join(self.directory, 'other.cfg')
+        with open(path, 'w') as f:
+            f.write('[defaults]\nprivate_key_file = /c\n[ssh_connection]\nssh_common_args = -4\nssh_extra_args = -6\n')
+        stacks = self.stacks('[shown]\nweb ansible_connection=ssh\nvars ansible_connection=ssh ansible_private_key_file=/v ansible_ssh_common_args=-y\n'
+                             '[all:vars]\nansible_python_interpreter=/usr/bin/python3\n',
+                             args=['--private-key', '/k', '--ssh-common-args=-a', '--ssh-extra-args=-q'], ANSIBLE_CONFIG=path)
+        for host, key, words in (('web', '/k', ['-a', '-q']), ('vars', '/v', ['-y', '-q'])):
+            self.look(stacks, host, 'ssh', {'identity_file': key})
+            self.assertEqual(stacks[host]['ssh']['ssh_args'][-2:], words)
+        self.look(self.stacks('[shown]\nweb ansible_connection=ssh\n', ANSIBLE_CONFIG=path), 'web', 'ssh', {'identity_file': '/c'})
+
+    def test_arguments_that_check_host_keys_are_stronger_than_not_to(self):
+        words = '-o StrictHostKeyChecking=yes'
+        stacks = self.stacks('[shown]\nfirst ansible_connection=ssh ansible_ssh_args="%s"\nlater ansible_connection=ssh ansible_ssh_common_args="%s"\n'
+                             % (words, words), ANSIBLE_HOST_KEY_CHECKING='false')
+        self.look(stacks, 'first', 'ssh', {'check_host_keys': 'config'})
+        self.look(stacks, 'later', 'ssh', {'check_host_keys': 'ignore'})
+
+    def test_what_newer_releases_have(self):
+        connection_loader.get('ssh', class_only=True)
+        if 'password_mechanism' not in C.config.get_configuration_definitions('connection', 'ssh'):
+            self.skipTest('releases from 2.19 on')
+        stacks = self.stacks('[shown]\nweb ansible_connection=ssh ansible_password=p ansible_ssh_password_mechanism=disable\n'
+                             'own ansible_connection=local ansible_become=true ansible_become_user=app ansible_timeout=3\n'
+                             'slow ansible_connection=local ansible_become=true ansible_become_user=app ansible_local_become_success_timeout=60\n')
+        self.look(stacks, 'web', 'ssh', {'password': None})
+        self.look(stacks, 'own', 'sudo', {'connect_timeout': 10})
+        self.look(stacks, 'slow', 'sudo', {'connect_timeout': 60})
 
     def test_arguments_of_the_command_line_are_for_delegates_too(self):
         self.play('  - {mitogen_get_stack: , delegate_to: other}\n', inventory='one ansible_connection=local\n[more]\nother ansible_connection=ssh ansible_python_interpreter=/usr/bin/python3\n',

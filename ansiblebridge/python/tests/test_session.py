@@ -315,6 +315,16 @@ class SessionTest(SessionCase):
         self.connection.exec_command('x')
         self.assertEqual(self.client.ops(), ['connect', 'exec', 'connect', 'exec'])
 
+    def test_what_another_attempt_may_mend_is_tried_again(self):
+        wrong, needed, refused = 'SSH password is incorrect', 'SSH password was requested, but none specified', 'SSH authentication is incorrect'
+        for text, password, attempts in ((wrong, 'p', 1), (needed, None, 2), (refused, None, 2), (refused, 'p', 1), ('Connection refused', 'p', 2)):
+            self.client.calls = []
+            self.client.answers['connect'] = result(status=wire.UNREACHABLE, text=text)
+            with mock.patch.object(session_mod.Session, 'way', lambda *_: [{'method': 'ssh', 'kwargs': {'password': password}}]), \
+                    mock.patch.object(session_mod.Session, '_retries', lambda _: 1), mock.patch('time.sleep'), self.assertRaises(AnsibleConnectionFailure):
+                self.session.ensure()
+            self.assertEqual(self.client.ops(), ['connect'] * attempts, (text, password))
+
     def test_a_login_that_changed_is_entered_anew_ahead_of_the_tasks_first_call(self):
         self.become()
         self.begin()
