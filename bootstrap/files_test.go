@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -194,6 +195,29 @@ func TestTemporaryDirectoriesGo(t *testing.T) {
 		}
 		if _, err := os.Stat(filepath.Join("/", tg.root, "etc/passwd")); err != nil {
 			t.Fatalf("a link was followed: %v", err)
+		}
+	})
+}
+
+// An agent that has made the directory of all temporary ones removes it when it ends, and another one of the account makes it anew where it is wanted.
+func TestARemovedTemporaryDirectoryIsMadeAnew(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		first := boot(t, tg)
+		base := first.dir + "/base/tmp"
+		second := boot(t, tg, func(o *Options) { o.TmpCandidates = []string{base} })
+		first.end()
+		local := filepath.Join("/", tg.root, base)
+		if _, err := os.Stat(local); !os.IsNotExist(err) {
+			t.Fatalf("it is there still: %v", err)
+		}
+		cl := second.of(controllers[0], controllers[2]).modules(t)["ping"].with("looks_for_tmp",
+			"import json, os, sys\nprint(json.dumps({'there': os.path.isdir("+strconv.Quote(base)+")}))\nsys.exit(0)\n")
+		if _, got := second.module(cl, false, nil); got["there"] != true {
+			t.Errorf("a module finds no directory: %v", got)
+		}
+		second.end()
+		if _, err := os.Stat(filepath.Dir(local)); !os.IsNotExist(err) {
+			t.Errorf("it was left: %v", err)
 		}
 	})
 }

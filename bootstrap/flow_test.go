@@ -223,3 +223,14 @@ func TestSilence(t *testing.T) {
 		r.gone()
 	})
 }
+
+// Who asks for no sign of life for a month has an agent all the same: poll(2) takes no such time.
+func TestALongSilence(t *testing.T) {
+	each(t, func(t *testing.T, tg target) {
+		r := boot(t, tg, func(o *Options) { o.Silence = 365 * 24 * time.Hour })
+		time.Sleep(50 * time.Millisecond) // it sleeps until it is asked
+		if res := r.call("exec", meta{"argv": []string{"/bin/echo", "here"}}, nil); res.Out != "here\n" {
+			t.Errorf("%+v", res)
+		}
+	})
+}

@@ -153,6 +153,11 @@ func (p *interpreter) release(ctx actor.Context, closure wire.Digest) {
 	delete(p.fetching, closure)
 	for _, w := range queue {
 		p.start(ctx, w.invoke, w.sender)
+		for _, m := range w.input {
+			if o := p.owners[p.byKey[callKey{w.sender.Id, m.Key}]]; o.pid != nil {
+				ctx.Send(o.pid, m)
+			}
+		}
 	}
 }
 

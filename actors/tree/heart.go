@@ -26,11 +26,17 @@ func (h Heartbeat) Every() time.Duration {
 	return h.Interval
 }
 
-// Silence is how long a link may be silent.
+// silenceMost is as good as never, and its multiples are durations still.
+const silenceMost = 365 * 24 * time.Hour
+
+// Silence is how long a link may be silent, a year at most.
 func (h Heartbeat) Silence() time.Duration {
 	n := h.Misses
 	if n <= 0 {
 		n = 3
+	}
+	if h.Every() > silenceMost/time.Duration(n) {
+		return silenceMost
 	}
 	return time.Duration(n) * h.Every()
 }

@@ -36,6 +36,23 @@ func TestRoundTripsAreMeasuredByWhatWasAsked(t *testing.T) {
 	}
 }
 
+// The longest that may be set is a duration still, also some times over.
+func TestSilencesThatAreAsGoodAsNever(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, tt := range []struct {
+		beat Heartbeat
+		want time.Duration
+	}{
+		{Heartbeat{Interval: day, Misses: 10}, 10 * day},
+		{Heartbeat{Interval: day, Misses: 86400}, silenceMost},
+		{Heartbeat{Interval: 30 * time.Second, Misses: 86400}, 30 * day},
+	} {
+		if got := tt.beat.Silence(); got != tt.want || 4*got < got {
+			t.Errorf("%+v: %v, want %v", tt.beat, got, tt.want)
+		}
+	}
+}
+
 func TestUnansweredQuestionsAreForgotten(t *testing.T) {
 	var h heart
 	first := h.ask(0).Header.(wire.Ping).Stamp

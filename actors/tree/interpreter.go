@@ -37,6 +37,7 @@ type owner struct {
 type waiting struct {
 	invoke *Invoke
 	sender *actor.PID
+	input  []*Input // what has come for it meanwhile, no more than its requester sends unasked
 }
 
 // interpreter is the conversation with one agent.
@@ -250,7 +251,7 @@ func (p *interpreter) onInvoke(ctx actor.Context, m *Invoke, sender *actor.PID) 
 	if m.Call.HasClosure && !p.complete[m.Call.Closure] {
 		c := m.Call.Closure
 		queue, asked := p.fetching[c] // which may be empty: see abortWaiting
-		p.fetching[c] = append(queue, waiting{m, sender})
+		p.fetching[c] = append(queue, waiting{invoke: m, sender: sender})
 		if !asked {
 			ctx.Request(p.cfg.Blobs, &Fetch{Closure: c})
 		}
@@ -317,6 +318,9 @@ func (p *interpreter) toCall(ctx actor.Context, m any) {
 	switch m := m.(type) {
 	case *Input:
 		key = m.Key
+		if p.keepInput(ctx, m) {
+			return
+		}
 	case *OutputCredit:
 		key = m.Key
 	case *Abort:
@@ -331,6 +335,19 @@ func (p *interpreter) toCall(ctx actor.Context, m any) {
 	if o := p.owners[p.byKey[callKey{ctx.Sender().Id, key}]]; o.pid != nil {
 		ctx.Send(o.pid, m)
 	}
+}
+
+// keepInput keeps the input of a call that is not begun yet, as its closure's content is on its way.
+func (p *interpreter) keepInput(ctx actor.Context, m *Input) bool {
+	for _, queue := range p.fetching {
+		for i, w := range queue {
+			if w.invoke.Key == m.Key && w.sender.Equal(ctx.Sender()) {
+				queue[i].input = append(w.input, m)
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // abortWaiting ends a call that has not been sent yet because its closure is on its way.

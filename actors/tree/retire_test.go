@@ -14,7 +14,7 @@ import (
 )
 
 // closureBench is a hop whose blobs service says nothing: the test does, in its place, and is told what it is asked.
-func closureBench(t *testing.T) (*bench, *HopReady, chan any) {
+func closureBench(t *testing.T, far func(*treetest.FarEnd)) (*bench, *HopReady, chan any) {
 	b := newBench(t, Heartbeat{})
 	asked := make(chan any, 10)
 	blobs, err := b.sys.SpawnRoot(actors.Spec{Kind: "service", Name: "blobs", New: func() actor.Actor {
@@ -34,7 +34,7 @@ func closureBench(t *testing.T) (*bench, *HopReady, chan any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b, b.open(root, "ssh:web1", treetest.UntilGone), asked
+	return b, b.open(root, "ssh:web1", far), asked
 }
 
 func askedFor[T any](t *testing.T, asked chan any) T {
@@ -72,7 +72,7 @@ func TestRetiringBehindAFetch(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			b, hop, asked := closureBench(t)
+			b, hop, asked := closureBench(t, treetest.UntilGone)
 			b.sys.Send(b.client, &watch{hop.Hop})
 			b.say(hop.Interpreter, call)
 			askedFor[*Fetch](t, asked)
@@ -102,7 +102,7 @@ func TestRetiringBehindAFetch(t *testing.T) {
 
 // What is on its way for a call that has been given up is not asked for again.
 func TestAFetchThatNobodyWaitsForIsNotRepeated(t *testing.T) {
-	b, hop, asked := closureBench(t)
+	b, hop, asked := closureBench(t, treetest.UntilGone)
 	closure := wire.Sum([]byte("closure"))
 	for key := range uint32(2) {
 		b.say(hop.Interpreter, &Invoke{Key: key, Call: wire.Call{Op: "module", Closure: closure, HasClosure: true}})
@@ -139,5 +139,34 @@ func TestEachHalfOfADrainHasItsGrace(t *testing.T) {
 	expect[*actor.Terminated](b)
 	if got := <-said; got != "drain" {
 		t.Errorf("the agent's link ended ahead of its time: BYE with %q", got)
+	}
+}
+
+// What a requester may send unasked of a call's input is not lost while the agent is given the closure.
+func TestInputThatComesAheadOfAClosure(t *testing.T) {
+	b, hop, asked := closureBench(t, func(f *treetest.FarEnd) {
+		call := f.Next()
+		var body []byte
+		for in := f.Next(); ; in = f.Next() {
+			if _, ended := in.Header.(wire.EOF); ended {
+				break
+			}
+			body = append(body, in.Body...)
+		}
+		f.Send(call.ID, wire.Result{OutLen: len(body)}, body)
+		treetest.UntilGone(f)
+	})
+	closure := wire.Sum([]byte("closure"))
+	b.say(hop.Interpreter, &Invoke{Key: 1, Call: wire.Call{Op: "module", Closure: closure, HasClosure: true, Flags: wire.FlagMore}})
+	askedFor[*Fetch](t, asked)
+	for _, m := range []*Input{{Key: 1, Data: []byte("what is ")}, {Key: 1, Data: []byte("sent ahead")}, {Key: 1, EOF: true}} {
+		b.say(hop.Interpreter, m)
+	}
+	other := wire.Sum([]byte("other"))
+	b.say(hop.Interpreter, &Invoke{Key: 2, Call: wire.Call{Op: "module", Closure: other, HasClosure: true}})
+	askedFor[*Fetch](t, asked) // so all that was said before has arrived
+	b.sys.Send(hop.Interpreter, &Fetched{Closure: closure})
+	if d := expect[*Done](b); d.Result.Status != wire.StatusOK || string(d.Body) != "what is sent ahead" {
+		t.Errorf("%+v %q", d.Result, d.Body)
 	}
 }

@@ -5,8 +5,7 @@ def do_composite(meta, box, link):
     """Runs the first step, and then whatever each answer leads to. When one has ended, a line says how, ahead of all that it wrote.
 
     Returns 1 if it has ended where that was not foreseen, so that whoever asked has to ask on."""
-    link.language.enter()
-    follow_home(link.facts)
+    get_ready(box, link)
     pieces = []
     while not pieces or pieces[-1]:
         pieces.append(box.read(CHUNK_MAX))

@@ -84,7 +84,13 @@ def op_mkdir(op, path, box):
     if temp:
         box.note(b'D' + path)
     try:
-        os.mkdir(path, mode)
+        try:
+            os.mkdir(path, mode)
+        except OSError as e:
+            if e.errno != errno.ENOENT or not temp:
+                raise
+            make_parents(path, 0o700, box.note)  # another agent has removed what it had made, and what was there just before
+            os.mkdir(path, mode)
         os.chmod(path, mode)  # whatever the umask says
     except OSError as e:
         if temp:

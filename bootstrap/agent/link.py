@@ -397,7 +397,7 @@ class Link(object):
         if self.backlog:
             return 0
         due = [t for t in due if t is not None]
-        return max(0, int((min(due) - now) * 1000) + 1) if due else None
+        return min(max(0, int((min(due) - now) * 1000) + 1), 1 << 30) if due else None  # poll takes no more than an int
 
     def run(self):
         """Serves until the link ends."""

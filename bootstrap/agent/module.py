@@ -3,13 +3,24 @@
 
 def do_module(meta, box, link):
     """The op `module`. Everything ahead of conclude() is ours, and fails as a file operation would."""
-    link.language.enter()
-    follow_home(link.facts)
+    get_ready(box, link)
     closure = link.store.manifest(meta['manifest'])
     args = []
     while not args or args[-1]:
         args.append(box.read(CHUNK_MAX))
     return perform(meta, closure, archived(closure, box, link), b''.join(args), box, link)
+
+
+def get_ready(box, link):
+    """Makes this process what a Python would be that was started for a module."""
+    link.language.enter()
+    follow_home(link.facts)
+    tmp = link.facts['tmp']
+    if tmp and not os.path.isdir(tmp):  # another agent of the account has made it, and has removed it when it ended
+        try:
+            make_parents(tmp + b'/x', 0o700, box.note)
+        except OSError:  # whoever needs it will say so
+            pass
 
 
 def archived(closure, box, link):

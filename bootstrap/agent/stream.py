@@ -87,8 +87,11 @@ class Source(object):
 
     def unread(self):
         """How much was written and not read yet."""
-        import termios
-        return struct.unpack('i', fcntl.ioctl(self.fd, termios.FIONREAD, b'\0\0\0\0'))[0]
+        try:
+            from termios import FIONREAD
+        except ImportError:  # as in Debian's python3-minimal: Linux'
+            FIONREAD = 0x541B
+        return struct.unpack('i', fcntl.ioctl(self.fd, FIONREAD, b'\0\0\0\0'))[0]
 
     def leave(self):
         """Ends for the job; what others write from now on has another reader, unless they are to end with it."""

@@ -23,8 +23,8 @@ type login struct {
 	agent    *agentClient
 	offers   []identity
 	locked   []string // key files that have a passphrase
-	asked    bool // keyboard-interactive has been tried
-	sent     bool // the password has been sent
+	asked    bool     // keyboard-interactive has been tried
+	sent     bool     // the password has been sent
 	question string
 
 	// binary says what ssh might do better than we can, if all else fails.
