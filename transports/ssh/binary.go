@@ -76,6 +76,16 @@ func (d *Dialer) names(ctx context.Context) []string {
 	return names
 }
 
+// asksFor matches questions for the password of a host with these names.
+func asksFor(names []string) *regexp.Regexp {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = regexp.QuoteMeta(name)
+	}
+	whose := "@(?:" + strings.Join(quoted, "|") + ")"
+	return regexp.MustCompile(`(?i)^\s*\([^)]*` + whose + `\) .*password|^[^()]*` + whose + `'s password: ?$`)
+}
+
 // mode: terminals are few, so ssh gets one only if it has a password to ask for.
 func (s *settings) mode() transports.Mode {
 	if s.password.IsSet() {
@@ -88,6 +98,8 @@ func (s *settings) mode() transports.Mode {
 const (
 	promptPassword   = "password"
 	promptPassphrase = "passphrase"
+	// promptOwnPassword is the host's own where jump hosts may ask, too.
+	promptOwnPassword = "own password"
 )
 
 var (
@@ -112,7 +124,7 @@ var (
 func (s *settings) script(names []string, limit time.Duration) transports.Script {
 	denied := func(line string, answered func(string) bool) string {
 		switch {
-		case answered(promptPassword):
+		case answered(promptPassword), answered(promptOwnPassword):
 			return textPasswordWrong
 		case !s.password.IsSet() && strings.Contains(strings.ToLower(line), "password"):
 			return textPasswordNeeded
@@ -135,15 +147,37 @@ func (s *settings) script(names []string, limit time.Duration) transports.Script
 		}
 		return textPasswordNeeded
 	}
-	failures := []transports.Failure{
-		{Pattern: askWhoseOwn, Partial: true, Explain: whose},
-		{Pattern: askWhose, Partial: true, Explain: whose},
+	prompts := []transports.Prompt{
+		// An empty answer makes ssh go on to the next key.
+		{
+			Name: promptPassphrase, Pattern: askPassphrase, Answer: transports.NewSecret(""), Public: true,
+			Again: textRefused,
+		},
+		{
+			Name: promptPassword, Pattern: askPassword, Answer: s.password,
+			Required: textPasswordNeeded, Again: textPasswordWrong,
+		},
+	}
+	var failures []transports.Failure
+	if s.passwordForAll && s.password.IsSet() && names != nil {
+		// Each is asked for it once: the jump host in any way, and before that question is looked at, the host by its names.
+		own := prompts[1]
+		own.Name, own.Pattern = promptOwnPassword, asksFor(names)
+		prompts = slices.Insert(prompts, 1, own)
+	} else {
+		failures = append(
+			failures,
+			transports.Failure{Pattern: askWhoseOwn, Partial: true, Explain: whose},
+			transports.Failure{Pattern: askWhose, Partial: true, Explain: whose},
+		)
+	}
+	failures = append(failures, []transports.Failure{
 		{Pattern: sayHostKey, Text: textHostKey},
 		{Pattern: sayTooMany, Text: textRefused + ": Too many authentication failures"},
 		{Pattern: sayDenied, Explain: denied},
 		{Pattern: sayTimeout, Text: transports.TextTimeout},
 		{Pattern: sayConnect, Explain: connect},
-	}
+	}...)
 	if s.checkHostKeys == ignoreHostKeys {
 		failures = append(failures, transports.Failure{Pattern: askHostKey, Partial: true, Text: textAskedAnyway})
 	} else {
@@ -151,17 +185,7 @@ func (s *settings) script(names []string, limit time.Duration) transports.Script
 		failures = append(failures, transports.Failure{Pattern: askHostKey, Partial: true, Text: textHostKey})
 	}
 	return transports.Script{
-		Prompts: []transports.Prompt{
-			// An empty answer makes ssh go on to the next key.
-			{
-				Name: promptPassphrase, Pattern: askPassphrase, Answer: transports.NewSecret(""), Public: true,
-				Again: textRefused,
-			},
-			{
-				Name: promptPassword, Pattern: askPassword, Answer: s.password,
-				Required: textPasswordNeeded, Again: textPasswordWrong,
-			},
-		},
+		Prompts:  prompts,
 		Failures: failures,
 		Class:    transports.Unreachable,
 		Timeout:  limit,

@@ -58,6 +58,20 @@ func TestWhosePromptItIs(t *testing.T) {
 	}
 }
 
+// Where the password is for all, as by ssh-askpass, a jump host's question and the host's are two.
+func TestPromptsOfAllGetThePassword(t *testing.T) {
+	s := settingsOf(t, `{"hostname": "web1", "password": "sesame", "password_for_all": true}`)
+	for line, want := range map[string]string{
+		"deploy@web1's password: ": promptOwnPassword, "(deploy@corp@web1) Password: ": promptOwnPassword,
+		"deploy@bastion's password: ": promptPassword, "(me@bastion) Password: ": promptPassword, "(me@bastion) deploy@web1's password: ": promptPassword,
+		"Password: ": promptPassword, // before OpenSSH 8.5
+	} {
+		if got := judged(s, []string{"web1"}, line); got != want {
+			t.Errorf("%q gave %q, want %q", line, got, want)
+		}
+	}
+}
+
 // ssh asks in the name of HostKeyAlias where that is set.
 func TestPromptsNameTheAlias(t *testing.T) {
 	l := needLab(t)

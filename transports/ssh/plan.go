@@ -100,6 +100,9 @@ func (d *Dialer) target(ctx context.Context) (*target, error) {
 		return nil, err
 	}
 	t.password = s.password
+	for hop := t.via; hop != nil && s.passwordForAll; hop = hop.via {
+		hop.password = s.password
+	}
 	t.firstIdentity = s.identityFile
 	if s.expandsIdentity() && len(t.identities) > 0 {
 		t.firstIdentity = t.identities[0] // the command line's go first

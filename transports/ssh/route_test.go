@@ -146,3 +146,21 @@ func TestIPv6(t *testing.T) {
 		{name: "plain", setup: func(d *desk, _ *server) kw { return kw{"identity_file": d.identity()} }},
 	})
 }
+
+// ansible-core 2.19 and later let ssh-askpass answer, which has the password for whoever asks for one.
+func TestOnePasswordForAll(t *testing.T) {
+	l := needLab(t)
+	t.Parallel()
+	only := []string{"PasswordAuthentication yes", "PubkeyAuthentication no"}
+	first, last := l.startServer(t, only...), l.startServer(t, only...)
+	way := func(d *desk, more kw) kw {
+		d.config("Host first\n  HostName " + first.host + "\n  Port " + first.port + "\n  User " + l.user + "\n  StrictHostKeyChecking yes\nHost 127.*\n  ProxyJump first\n")
+		d.knows(first.known(), last.known())
+		more["password"] = l.password
+		return more
+	}
+	runCases(t, last, []dialCase{
+		{name: "all", setup: func(d *desk, _ *server) kw { return way(d, kw{"password_for_all": true}) }},
+		{name: "the-last", want: textPasswordNeeded, setup: func(d *desk, _ *server) kw { return way(d, kw{}) }},
+	})
+}

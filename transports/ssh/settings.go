@@ -57,6 +57,7 @@ type settings struct {
 	keepaliveCount    int
 	sshArgs           []string
 	sshPath           string
+	passwordForAll    bool   // jump hosts that ask get the password, too, as by ssh-askpass
 	controlPath       string // where a connection may be that somebody has opened already; may be empty
 	unshared          bool   // a ControlPath of ssh_args or ssh_config does not count any more
 	debugLevel        int
@@ -70,6 +71,7 @@ type rawSettings struct {
 	Port              looseNumber       `json:"port"`
 	Username          looseString       `json:"username"`
 	Password          transports.Secret `json:"password"`
+	PasswordForAll    looseBool         `json:"password_for_all"`
 	IdentityFile      string            `json:"identity_file"`
 	IdentitiesOnly    looseBool         `json:"identities_only"`
 	CheckHostKeys     string            `json:"check_host_keys"`
@@ -95,6 +97,7 @@ func parseSettings(kwargs json.RawMessage) (*settings, error) {
 		hostname:          raw.Hostname,
 		username:          string(raw.Username),
 		password:          raw.Password,
+		passwordForAll:    raw.PasswordForAll.or(false),
 		identityFile:      expandHome(raw.IdentityFile, homeDir()),
 		identitiesOnly:    raw.IdentitiesOnly.or(false),
 		checkHostKeys:     raw.CheckHostKeys,

@@ -139,6 +139,8 @@ def ssh_hop(source, python):
         ssh_path=compat.plain(source.get('ssh_executable')) or 'ssh',
         username=source.remote_user(),
     )
+    if password and compat.plain(source.get('password_mechanism')) == 'ssh_askpass':  # releases from 2.19 on: whoever asks is told
+        found['password_for_all'] = True
     path = _control_path(source, args)
     if path:
         found['control_path'] = path
