@@ -14,7 +14,6 @@ import (
 	"al.essio.dev/pkg/shellescape"
 	"github.com/google/go-cmp/cmp"
 
-	"spindle/transports"
 	"spindle/transports/wire"
 )
 
@@ -234,13 +233,5 @@ class C(object):
 `
 	if diff := cmp.Diff(want, strip(source)); diff != "" {
 		t.Errorf("strip mismatch (-want +got):\n%s", diff)
-	}
-}
-
-// Users are not shown the agent's first stage if a program that was to start it is missing.
-func TestFirstStageIsInNoError(t *testing.T) {
-	err := transports.StartError(append([]string{"sudo", "-u", "app"}, Argv(Options{Nonce: "n", Title: "t", Candidates: []string{"python3"}})...), os.ErrNotExist)
-	if want := ": 'sudo'. Command was: sudo -u app /bin/sh -c 's=\"…'"; !strings.HasSuffix(err.Text, want) {
-		t.Errorf("%q, want …%q", err.Text, want)
 	}
 }

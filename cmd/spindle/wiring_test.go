@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"spindle/bootstrap"
+	"spindle/transports"
 	"spindle/transports/become/becometest"
 )
 
@@ -138,5 +140,13 @@ func TestDefaultTimeout(t *testing.T) {
 		} else if d.Timeout() != 30*time.Second {
 			t.Errorf("%s: %v", name, d.Timeout())
 		}
+	}
+}
+
+// Users are not shown the agent's first stage if a program that was to start it is missing.
+func TestFirstStageIsInNoError(t *testing.T) {
+	err := transports.StartError(append([]string{"sudo", "-u", "app"}, bootstrap.Argv(bootstrap.Options{Nonce: "n", Title: "t", Candidates: []string{"python3"}})...), os.ErrNotExist)
+	if want := ": 'sudo'. Command was: sudo -u app /bin/sh -c 's=\"…'"; !strings.HasSuffix(err.Text, want) {
+		t.Errorf("%q, want …%q", err.Text, want)
 	}
 }
