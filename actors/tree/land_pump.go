@@ -190,18 +190,15 @@ func (l *landing) keep(head *getHead) error {
 	if !l.hidden {
 		return l.Close()
 	}
+	// Some file systems have neither modes nor times, or not for us: the content is what was asked for.
 	if head != nil {
-		if err := l.Chmod(os.FileMode(head.Mode&0o777 | 0o600)); err != nil {
-			return err
-		}
+		_ = l.Chmod(os.FileMode(head.Mode&0o777 | 0o600))
 	}
 	if err := l.Close(); err != nil {
 		return err
 	}
 	if head != nil {
-		if err := os.Chtimes(l.Name(), when(head.ATime), when(head.MTime)); err != nil {
-			return err
-		}
+		_ = os.Chtimes(l.Name(), when(head.ATime), when(head.MTime))
 	}
 	return l.settle()
 }

@@ -49,7 +49,6 @@ _LANGUAGE = 'LC_ALL', 'LC_CTYPE', 'LANG'
 
 _WAITS = ('wait_for_connection', 'ansible.builtin.wait_for_connection', 'ansible.legacy.wait_for_connection')
 _NAMES_OF_SCRIPT = ('script', 'ansible.builtin.script', 'ansible.legacy.script')
-_NAMES_OF_COPY = ('copy', 'ansible.builtin.copy', 'ansible.legacy.copy')
 
 
 def class_for(stock, mixin):
@@ -98,9 +97,9 @@ class ActionMixin(ActionBase):
     _spindle_modules_refused = False
     _spindle_task_vars = None
 
-    def __init__(self, task, connection, *args, **kwargs):
-        super(ActionMixin, self).__init__(task, connection, *args, **kwargs)
-        if not connection_mod.is_ours(connection):
+    def __init__(self, *args, **kwargs):
+        super(ActionMixin, self).__init__(*args, **kwargs)
+        if not connection_mod.is_ours(self._connection):
             self.__class__ = self.spindle_stock
 
     def run(self, tmp=None, task_vars=None):
@@ -447,10 +446,11 @@ class ActionMixin(ActionBase):
             return remote_paths
         if self._spindle_bare():
             return super(ActionMixin, self)._fixup_perms2(remote_paths, remote_user, execute)
-        if execute and self._task.action not in _NAMES_OF_COPY:
+        if execute:
             mode = 'u+rwx' if compat.HAS_BUILT_MODULE else 'u+x'
             for path in remote_paths:
-                self._connection.spindle.queue_op(files.chmod(compat.plain(path), mode))
+                if path != self._connection._shell.tmpdir:  # which is
+                    self._connection.spindle.queue_op(files.chmod(compat.plain(path), mode))
         return remote_paths
 
     # Questions and changes

@@ -18,6 +18,7 @@ import ansible
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.text.converters import to_bytes
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.hashing import checksum
 
 from spindle_ansible import action_mixin
@@ -466,7 +467,10 @@ class CopyMixin(Foresight):
         stock = self.spindle_stock._copy_file
         private = source_full.startswith(os.path.join(C.DEFAULT_LOCAL_TMP, ''))
         copies.write(dest, source_rel, content, private)
-        plan = self._spindle_plan = self._spindle_foresee(source_full, private, task_vars, stock, {}, *given)
+        plan = None
+        if private or boolean(self._task.args.get('force', True), strict=False):  # else a second attempt would have nothing to say
+            plan = self._spindle_foresee(source_full, private, task_vars, stock, {}, *given)
+        self._spindle_plan = plan
         changed = flight.has_changed()
         try:
             try:

@@ -24,6 +24,11 @@ def begin(reason):
     connection_loader.add_directory(_CONNECTIONS)
 
 
+def end():
+    """That was another run."""
+    del _why[:]
+
+
 def why():
     """The reason, or None while Spindle is used."""
     return _why[0] if _why else None

@@ -59,7 +59,7 @@ def _get_action(original):
         result = original(name, class_only=True, collection_list=collection_list)
         if result.object is None:
             return result
-        made = action_mixin.class_for(result.object, mixins.of(name))
+        made = action_mixin.class_for(result.object, mixins.of(name, result.object))
         return _instance(result, made, args, kwargs)
     return get_with_context
 

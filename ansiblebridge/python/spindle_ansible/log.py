@@ -36,11 +36,24 @@ def warn_once(thing, message):
         display.warning(message)
 
 
+def forget():
+    """Another run begins in this process, in which all may be said once more."""
+    for thing in _said:
+        try:
+            os.unlink(_note(thing))
+        except OSError:
+            pass
+    _said.clear()
+
+
+def _note(thing):
+    return os.path.join(C.DEFAULT_LOCAL_TMP, 'spindle-said-' + hashlib.sha1(thing.encode('utf-8', 'surrogateescape')).hexdigest())
+
+
 def _first(thing):
     """Whether no other process of this run has said a thing; it is noted in the run's own temporary directory."""
-    name = 'spindle-said-' + hashlib.sha1(thing.encode('utf-8', 'surrogateescape')).hexdigest()
     try:
-        os.close(os.open(os.path.join(C.DEFAULT_LOCAL_TMP, name), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(os.open(_note(thing), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         return False
     except OSError:

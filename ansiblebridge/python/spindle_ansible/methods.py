@@ -1,7 +1,9 @@
 """Names: which of our methods stands behind a connection's or a become plugin's name, and what an action's is."""
 import os
 
+import ansible
 from ansible.plugins import become as become_plugins
+from ansible.plugins.loader import connection_loader
 
 # Short names, those of collections, and mitogen_*. A value is a key of hops.CONNECTIONS.
 _SHORT = ('buildah', 'docker', 'incus', 'jail', 'kubectl', 'local', 'lxc', 'lxd', 'machinectl', 'podman', 'setns', 'ssh')
@@ -38,6 +40,9 @@ _BECOMES = {'community.general.doas': 'doas', 'doas': 'doas', 'su': 'su', 'sudo'
 _CORE = os.path.join(os.path.dirname(become_plugins.__file__), '')
 _GENERAL = os.path.join('ansible_collections', 'community', 'general', '')
 
+_HERE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), '')
+_sites = [None, [], {}]  # where connection plugins are looked for, which of these places are the user's, and which names are in them
+
 # Actions that are done on the controller, and use no connection.
 LOCAL_ACTIONS = frozenset((
     'add_host', 'assert', 'debug', 'fail', 'group_by', 'import_playbook', 'import_role', 'import_tasks',
@@ -60,8 +65,24 @@ def needs_connection(action):
 
 
 def connection(name):
-    """Our name for a connection type, or None."""
-    return NAMES.get(short(name)) if isinstance(name, str) else None
+    """Our name for a connection type, or None: also for a plugin of the site's own that is called like one of Ansible's."""
+    if not isinstance(name, str):
+        return None
+    name = short(name)
+    found = NAMES.get(name)
+    return None if found is not None and _is_the_sites(name) else found
+
+
+def _is_the_sites(name):
+    """Whether a directory of the user's has a connection plugin of this name, which Ansible looks for there first."""
+    places = tuple([str(getattr(place, 'path', place)) for place in connection_loader._get_paths()])
+    if _sites[0] != places:
+        own = os.path.join(os.path.dirname(ansible.__file__), '')
+        _sites[:] = [places, [place for place in places if not place.startswith((own, _HERE))], {}]
+    known = _sites[2]
+    if name not in known:
+        known[name] = '.' not in name and any(os.path.isfile(os.path.join(place, name + '.py')) for place in _sites[1])
+    return known[name]
 
 
 def become(name, path=None):

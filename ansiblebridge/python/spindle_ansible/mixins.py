@@ -12,6 +12,9 @@ _SPECIAL['spindle_explain'] = explain.ExplainMixin
 _SPECIAL.update((name, rsh.SynchronizeMixin) for name in ('synchronize', 'ansible.posix.synchronize'))
 
 
-def of(action):
-    """The mixin for an action of this name."""
-    return _SPECIAL.get(action, action_mixin.ActionMixin)
+def of(action, stock):
+    """The mixin for an action of this name, whose class is stock: a site may have one of its own by that name."""
+    found = _SPECIAL.get(action, action_mixin.ActionMixin)
+    if found is fetch.FetchMixin and action != 'mitogen_fetch' and not composite.own(stock):
+        return action_mixin.ActionMixin
+    return found

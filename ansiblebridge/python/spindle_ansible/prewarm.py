@@ -97,7 +97,7 @@ class Warmer(object):
         if action_loader.has_plugin(name, collection_list=collection_list):
             stock = self._hooks.actions(name, class_only=True, collection_list=collection_list).object
             if stock is not None:
-                action_mixin.class_for(stock, mixins.of(name))
+                action_mixin.class_for(stock, mixins.of(name, stock))
 
     def _find_module(self, name, collections):
         key = (name, collections)

@@ -7,14 +7,17 @@ import os
 import pwd
 import socket
 import threading
+import weakref
 
 from spindle_ansible import fallback
+from spindle_ansible import log
 from spindle_ansible import mux as mux_mod
 
 _mux = None
 _active = 0
 _meta = None
 _typed = (None, None)
+_run = None  # what stands for the run, if there was one
 _here = threading.local()
 
 
@@ -23,10 +26,22 @@ def active():
     return _active > 0 and _mux is not None and not given_up()
 
 
+def begin(manager):
+    """A play begins, of the run that manager stands for. What one run in this process has found out does not hold for the next."""
+    global _mux, _run
+    before, _run = _run, weakref.ref(manager)
+    if before is not None and before() is not manager:
+        fallback.end()
+        log.forget()
+        if _mux is not None and _mux.owner == os.getpid() and _mux.process.poll() is not None:
+            _mux.stop()
+            _mux = None
+
+
 def enter():
     """A strategy of ours begins to run. Raises Unavailable where there is nothing to run with."""
     global _mux, _active
-    if _mux is None:
+    if _mux is None or _mux.owner != os.getpid():  # that of a process which has run plays, and has forked this one to do so, too
         try:
             _mux = mux_mod.Multiplexer(mux_mod.find_binary())
         except OSError as e:  # no more descriptors, say

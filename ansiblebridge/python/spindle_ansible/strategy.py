@@ -3,6 +3,7 @@ import contextlib
 import gc
 import os
 
+import ansible
 from ansible.errors import AnsibleError
 from ansible.plugins.loader import action_loader, connection_loader, strategy_loader
 from ansible.template import Templar
@@ -58,6 +59,7 @@ class StrategyMixin(fallback.FallbackMixin):
     _spindle_crew = None
     _spindle_rules = None
     _spindle_shares = False
+    _spindle_foresees = False  # what comes next, as only Ansible's own class does
     _spindle_waits = False  # for results, and for nothing else
     _spindle_moved = True  # since results were looked for, a host went on
     _spindle_ending = False  # then, a worker was not gone that had sent its result
@@ -68,6 +70,7 @@ class StrategyMixin(fallback.FallbackMixin):
 
     def run(self, iterator, play_context):
         """Run the play with the hooks in place; without them if there is nothing behind them."""
+        runtime.begin(self._tqm)
         if runtime.given_up() or not checked():
             return super(StrategyMixin, self).run(iterator, play_context)
         try:
@@ -81,7 +84,7 @@ class StrategyMixin(fallback.FallbackMixin):
         self._spindle_warmer = prewarm.Warmer(hooks)
         if self._spindle_shares and batch.wanted() and not (self._step or self.debugger_active):
             # What somebody's own strategy makes of tasks and variables is not known ahead.
-            ahead = sequence.Sequences(self, iterator) if '_spindle_shares' in vars(type(self)) else None
+            ahead = sequence.Sequences(self, iterator) if vars(type(self)).get('_spindle_foresees') else None
             self._spindle_crew = workers.Crew(len(self._workers), ahead)
             self._spindle_rules = batch.Rules(hooks)
         for loader, name in ((connection_loader, 'connection'), (action_loader, 'action')):
@@ -285,4 +288,7 @@ class StrategyMixin(fallback.FallbackMixin):
 def strategy(name):
     """The class that stands for a strategy of Ansible's."""
     base = strategy_loader.get(name, class_only=True)
-    return type('StrategyModule', (StrategyMixin, base), {'__doc__': base.__doc__, 'spindle_stock': name, '_spindle_shares': name == 'linear'})
+    own = str.__str__(getattr(base, '_original_path', '')).startswith(os.path.join(os.path.dirname(ansible.__file__), ''))
+    shares = name == 'linear'
+    return type('StrategyModule', (StrategyMixin, base), {
+        '__doc__': base.__doc__, 'spindle_stock': name, '_spindle_shares': shares, '_spindle_foresees': shares and own})
