@@ -154,9 +154,7 @@ func (p *interpreter) release(ctx actor.Context, closure wire.Digest) {
 	for _, w := range queue {
 		p.start(ctx, w.invoke, w.sender)
 		for _, m := range w.input {
-			if o := p.owners[p.byKey[callKey{w.sender.Id, m.Key}]]; o.pid != nil {
-				ctx.Send(o.pid, m)
-			}
+			p.toOwner(ctx, callKey{w.sender.Id, m.Key}, m)
 		}
 	}
 }

@@ -329,10 +329,14 @@ func (p *interpreter) toCall(ctx actor.Context, m any) {
 			return
 		}
 	}
-	if ctx.Sender() == nil {
-		return
+	if ctx.Sender() != nil {
+		p.toOwner(ctx, callKey{ctx.Sender().Id, key}, m)
 	}
-	if o := p.owners[p.byKey[callKey{ctx.Sender().Id, key}]]; o.pid != nil {
+}
+
+// toOwner hands a message to the child that runs a call, if there is one.
+func (p *interpreter) toOwner(ctx actor.Context, key callKey, m any) {
+	if o := p.owners[p.byKey[key]]; o.pid != nil {
 		ctx.Send(o.pid, m)
 	}
 }

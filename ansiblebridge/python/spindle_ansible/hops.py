@@ -94,20 +94,14 @@ def local_hop(source, python):
     return {'python_path': python.argv}
 
 
-def no_password(source):
-    """Whether ssh is not to be given the password that there may be (ansible-core 2.19 up)."""
-    return compat.plain(source.get('password_mechanism')) == 'disable'
-
-
 def ssh_hop(source, python):
     """Arguments of the ssh method."""
     identity = source.get('private_key_file', 'private_key_file')
     args = []
     for name in ('ssh_args', 'ssh_common_args', 'ssh_extra_args'):
         args.extend(word.strip() for word in settings.words(source.get(name, name), name) if word.strip())
-    password = compat.plain(source.password()) or None
-    if no_password(source):
-        password = None
+    mechanism = compat.plain(source.get('password_mechanism'))  # an option of releases from 2.19 on
+    password = None if mechanism == 'disable' else compat.plain(source.password()) or None
     for name in PASSWORD_FOR if password else ():  # the task's own host has stepped aside
         if source.get(name):
             raise AnsibleConnectionFailure(texts.ASIDE_VIA % (password_for(name), source.inventory_name))
@@ -139,7 +133,7 @@ def ssh_hop(source, python):
         ssh_path=compat.plain(source.get('ssh_executable')) or 'ssh',
         username=source.remote_user(),
     )
-    if password and compat.plain(source.get('password_mechanism')) == 'ssh_askpass':  # releases from 2.19 on: whoever asks is told
+    if password and mechanism == 'ssh_askpass':  # whoever asks is told
         found['password_for_all'] = True
     path = _control_path(source, args)
     if path:

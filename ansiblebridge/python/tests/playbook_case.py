@@ -34,6 +34,12 @@ class PlaybookCase(unittest.TestCase):
             ANSIBLE_ACTION_PLUGINS=os.path.join(self.package, 'plugins', 'action'), ANSIBLE_NOCOLOR='1',
             ANSIBLE_PYTHON_INTERPRETER=sys.executable, ANSIBLE_DEPRECATION_WARNINGS='0', ANSIBLE_LOCALHOST_WARNING='0')
 
+    def write(self, name, text):
+        path = os.path.join(self.directory, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w') as f:
+            f.write(text)
+
     def play(self, tasks, code=0, inventory='one ansible_connection=local\n', head=HEAD, args=(), **environ):
         for name, text in (('play.yml', head + tasks), ('inventory', inventory)):
             with open(os.path.join(self.directory, name), 'w') as f:

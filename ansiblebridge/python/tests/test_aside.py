@@ -50,12 +50,6 @@ class AsideTest(PlaybookCase):
         self.environ.update(ANSIBLE_COLLECTIONS_PATHS=self.directory, ANSIBLE_COLLECTIONS_PATH=self.directory, ANSIBLE_SSH_EXECUTABLE=self.ssh,
                             ANSIBLE_SSH_ARGS='-o ControlPersist=1m -o ControlPath=%s' % self.ssh)
 
-    def write(self, name, text):
-        path = os.path.join(self.directory, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, 'w') as f:
-            f.write(text)
-
     def called(self):
         if not os.path.exists(self.ssh_log):
             return []

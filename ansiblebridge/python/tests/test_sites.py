@@ -59,12 +59,6 @@ class ActionModule(ActionBase):
 
 
 class SitesTest(PlaybookCase):
-    def write(self, path, text):
-        path = os.path.join(self.directory, path)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, 'w') as f:
-            f.write(text)
-
     def test_a_connection_plugin_of_its_own_is_used(self):
         self.write('connection_plugins/ssh.py', CONNECTION)
         self.play('  - shell: echo asked $ASKED\n  - shell: echo asked $ASKED\n', inventory='one ansible_connection=ssh\n')

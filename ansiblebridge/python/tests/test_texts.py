@@ -86,12 +86,6 @@ TOO_OLD = 'Your version of Ansible (…) is too old. The oldest version supporte
 
 
 class PlaybookTextsTest(Said, PlaybookCase):
-    def write(self, name, text):
-        path = os.path.join(self.directory, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, 'w') as f:
-            f.write(text)
-
     def test_ways_that_lead_nowhere(self):
         self.play('  - command: echo one\n', code=4, inventory='one ansible_connection=ssh mitogen_via=root@nowhere\n'
                   'a ansible_connection=ssh mitogen_via=b\nb ansible_connection=ssh mitogen_via=a\n')
